@@ -1,0 +1,1 @@
+"""Adapters for Discord, Telegram, the browser and the terminal, and the `understudy` command."""

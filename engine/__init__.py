@@ -1,0 +1,1 @@
+"""The engine: history, analyzer, retriever, prompt and the model worker. It imports no other top folder."""

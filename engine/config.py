@@ -1,0 +1,237 @@
+"""config.toml, read once at the entry point and checked key by key.
+
+Each part of the program receives only its own section. Relative paths are resolved against the
+folder of config.toml. Tokens are not here: `engine.secrets` reads them from the environment.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.errors import ConfigError
+from engine.types import Sampling
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0.0, le=3600.0)]
+
+
+class Section(BaseModel):
+    """A section refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProfileConfig(Section):
+    """A base model and how it is loaded."""
+
+    model: str = "models/starter"
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    quantization: Literal["none", "nf4", "int8"] = "none"
+    context_tokens: int = Field(1024, ge=128, le=1_000_000)
+
+
+class AdaptersConfig(Section):
+    """Which adapters of the persona are loaded, in stacking order."""
+
+    load: list[str] = ["identity", "style"]
+    required: bool = False
+
+
+class SamplingConfig(Section):
+    """Sampling defaults of a reply."""
+
+    max_new_tokens: int = Field(200, ge=1, le=8192)
+    temperature: float = Field(0.7, ge=0.0, le=5.0)
+    top_p: float = Field(0.9, gt=0.0, le=1.0)
+    top_k: int = Field(50, ge=0)
+    repetition_penalty: float = Field(1.1, ge=0.5, le=3.0)
+
+    def sampling(self) -> Sampling:
+        """The same as the value that crosses the seam."""
+        return Sampling(**self.model_dump())
+
+
+class AnalyzerConfig(Section):
+    """When to retrieve, and what the analyzer sees."""
+
+    threshold: Fraction = 0.5
+    history_turns: int = Field(4, ge=0, le=50)
+    max_query_tokens: int = Field(48, ge=4, le=512)
+
+
+class RetrieverConfig(Section):
+    """Where the index is and how passages are scored."""
+
+    url: str = Field("", pattern=r"^(https?://.+)?$")
+    embedder: str = "all-MiniLM-L6-v2"
+    k: int = Field(3, ge=1, le=20)
+    overfetch: int = Field(4, ge=1, le=50)
+    recency_weight: Fraction = 0.25
+    half_life_days: float = Field(30.0, gt=0.0)
+    min_similarity: float = Field(0.25, ge=-1.0, le=1.0)
+
+
+class HistoryConfig(Section):
+    """The database, and how much of a conversation is read back."""
+
+    url: str = ""
+    max_turns: int = Field(40, ge=0, le=1000)
+    summarize: bool = False
+
+
+class WorkerConfig(Section):
+    """The thread that owns the model."""
+
+    queue_size: Positive = 32
+    max_active: Positive = 4
+    threads: int = Field(0, ge=0, le=1024)
+
+
+class LimitsConfig(Section):
+    """Who may talk to the persona, and how much."""
+
+    max_message_chars: int = Field(8000, ge=1, le=200_000)
+    replies_per_minute: int = Field(20, ge=0)
+    bot_loop_replies: int = Field(3, ge=0)
+    allowed_users: list[str] = []
+    blocked_users: list[str] = []
+    allowed_conversations: list[str] = []
+    blocked_conversations: list[str] = []
+    admins: list[str] = []
+
+
+class DiscordConfig(Section):
+    """The Discord adapter."""
+
+    enabled: bool = True
+    api_url: str = Field("", pattern=r"^(https?://.+)?$")
+    gateway_url: str = Field("", pattern=r"^(wss?://.+)?$")
+    answer_bots: bool = False
+    edit_interval_s: Seconds = 1.2
+    test_guild: int = Field(0, ge=0)
+
+
+class TelegramConfig(Section):
+    """The Telegram adapter."""
+
+    enabled: bool = True
+    base_url: str = Field("", pattern=r"^(https?://.+)?$")
+    base_file_url: str = Field("", pattern=r"^(https?://.+)?$")
+    edit_interval_s: Seconds = 1.0
+
+
+class WebConfig(Section):
+    """The web page and the OpenAI-compatible API."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    api_keys: list[str] = []
+    max_sessions: Positive = 1000
+
+
+class LogConfig(Section):
+    """Logging, set up at the entry point only."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Config(Section):
+    """All of config.toml."""
+
+    persona: str = "personas/mark-twain"
+    profile: str = "starter"
+    data_dir: str = "data"
+    profiles: dict[str, ProfileConfig] = {"starter": ProfileConfig()}
+    adapters: AdaptersConfig = AdaptersConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    analyzer: AnalyzerConfig = AnalyzerConfig()
+    retriever: RetrieverConfig = RetrieverConfig()
+    history: HistoryConfig = HistoryConfig()
+    worker: WorkerConfig = WorkerConfig()
+    limits: LimitsConfig = LimitsConfig()
+    discord: DiscordConfig = DiscordConfig()
+    telegram: TelegramConfig = TelegramConfig()
+    web: WebConfig = WebConfig()
+    log: LogConfig = LogConfig()
+    root: Path = Field(default=Path("."), exclude=True)
+    """Folder of config.toml; not a key of the file."""
+
+    @property
+    def active_profile(self) -> ProfileConfig:
+        """The chosen base model."""
+        return self.profiles[self.profile]
+
+    def path(self, value: str) -> Path:
+        """A path of the file, resolved against the file's folder."""
+        return (self.root / Path(value).expanduser()).resolve()
+
+    @property
+    def data_path(self) -> Path:
+        """Where the database, the index and the logs live."""
+        return self.path(self.data_dir)
+
+    @property
+    def persona_path(self) -> Path:
+        """Folder of the persona that answers."""
+        return self.path(self.persona)
+
+    @property
+    def model_ref(self) -> str:
+        """The base model: an absolute folder if there is one of that name, else a hub id."""
+        folder = self.path(self.active_profile.model)
+        return str(folder) if folder.is_dir() else self.active_profile.model
+
+    @property
+    def history_url(self) -> str:
+        """SQLAlchemy async URL of the database."""
+        return self.history.url or f"sqlite+aiosqlite:///{self.data_path / 'understudy.db'}"
+
+
+def load_config(path: Path) -> Config:
+    """Read and check config.toml.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or a key is unknown or has a bad value; the
+            message names file, key, value and what is allowed.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise ConfigError(f"{path} does not exist; name another with --config.") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path} cannot be read: {exc}.") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path} is not valid TOML: {exc}.") from exc
+    if "root" in data:
+        raise ConfigError(f"{path}: root is not a known key.")
+    return parse_config(data, path)
+
+
+def parse_config(data: dict[str, Any], path: Path) -> Config:
+    """Check the parsed content of config.toml; see `load_config`."""
+    try:
+        config = Config.model_validate({**data, "root": path.resolve().parent})
+    except ValidationError as exc:
+        raise ConfigError(_explain(path, exc)) from exc
+    if config.profile not in config.profiles:
+        allowed = ", ".join(sorted(config.profiles))
+        raise ConfigError(f'{path}: profile is "{config.profile}"; allowed: {allowed}.')
+    return config
+
+
+def _explain(path: Path, exc: ValidationError) -> str:
+    lines = []
+    for error in exc.errors():
+        key = ".".join(str(part) for part in error["loc"])
+        if error["type"] == "extra_forbidden":
+            lines.append(f"{path}: {key} is not a known key; see config.toml in the repository.")
+        else:
+            lines.append(f"{path}: {key} is {error['input']!r}; allowed: {error['msg']}.")
+    return "\n".join(lines)

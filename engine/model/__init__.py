@@ -1,0 +1,1 @@
+"""The worker: loading, the rank-masked stack, KV cache, scheduling and sampling."""

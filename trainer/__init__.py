@@ -1,0 +1,1 @@
+"""Training: data stores, the starter's pretraining, adapters, evaluation and export."""

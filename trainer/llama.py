@@ -1,0 +1,197 @@
+"""A Llama written for training speed, whose weights export 1:1 to transformers.
+
+It runs on packed documents: one row of M tokens, `bounds` saying where each document
+starts, so no token is padding and no document sees another. q/k/v and gate/up are one
+matrix each. Weights are fp32; products run in the dtype that `forward` is told, casting
+each matrix once a micro-batch. It knows nothing of losses, optimizers or data files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.varlen import attend
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """The sizes of a Llama; `head_dim` follows as d_model / n_heads.
+
+    Raises:
+        ValueError: sizes that do not divide.
+    """
+
+    vocab_size: int = 4096
+    d_model: int = 256
+    n_layers: int = 6
+    n_heads: int = 4
+    n_kv_heads: int = 2
+    d_ff: int = 704
+    context: int = 1024  # tokens
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-5
+    tied: bool = True
+
+    def __post_init__(self) -> None:
+        if self.d_model % self.n_heads:
+            raise ValueError(f"d_model {self.d_model} is not a multiple of n_heads {self.n_heads}")
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(f"n_heads {self.n_heads} is no multiple of n_kv_heads {self.n_kv_heads}")
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim {self.head_dim} must be even for rotary embeddings")
+
+    @property
+    def head_dim(self) -> int:
+        return self.d_model // self.n_heads
+
+    @property
+    def d_kv(self) -> int:
+        return self.n_kv_heads * self.head_dim
+
+    @property
+    def n_params(self) -> int:
+        """Weights, the embedding counted once when tied."""
+        layer = 2 * self.d_model * (self.d_model + self.d_kv) + 3 * self.d_model * self.d_ff
+        heads = self.vocab_size * self.d_model * (1 if self.tied else 2)
+        return self.n_layers * (layer + 2 * self.d_model) + heads + self.d_model
+
+    def flops_per_token(self) -> float:
+        """Matrix FLOPs of one trained token, forward and backward, attention scores left out."""
+        layer = 2 * self.d_model * (self.d_model + self.d_kv) + 3 * self.d_model * self.d_ff
+        return 6.0 * (self.n_layers * layer + self.vocab_size * self.d_model)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """x / rms(x) * weight, computed in fp32, returned in x's dtype. x: (M, d)."""
+    wide = x.float()
+    scaled = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+    return (scaled * weight).to(x.dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding in the rotate-half convention of transformers.
+
+    Args:
+        x: (M, heads, head_dim).
+        cos, sin: (M, 1, head_dim / 2), fp32.
+    """
+    first, second = x.float().chunk(2, dim=-1)
+    turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    return turned.to(x.dtype)
+
+
+def rotary_tables(shape: ModelShape) -> tuple[Tensor, Tensor]:
+    """cos and sin for each position, (context, head_dim / 2), fp32."""
+    steps = torch.arange(0, shape.head_dim, 2, dtype=torch.int64).float() / shape.head_dim
+    inverse = 1.0 / (shape.rope_theta**steps)
+    angles = torch.outer(torch.arange(shape.context).float(), inverse)
+    return angles.cos(), angles.sin()
+
+
+class Layer(nn.Module):
+    """One decoder layer: norm, attention, norm, SwiGLU, each added to the residual."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        d, self.shape = shape.d_model, shape
+        self.norm_1 = nn.Parameter(torch.ones(d))
+        self.norm_2 = nn.Parameter(torch.ones(d))
+        self.qkv = nn.Parameter(torch.empty(d + 2 * shape.d_kv, d))
+        self.out = nn.Parameter(torch.empty(d, d))
+        self.gate_up = nn.Parameter(torch.empty(2 * shape.d_ff, d))
+        self.down = nn.Parameter(torch.empty(d, shape.d_ff))
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bounds: Tensor) -> Tensor:
+        """x: (M, d) -> (M, d)."""
+        s, dtype = self.shape, x.dtype
+        h = rms_norm(x, self.norm_1, s.norm_eps)
+        q, k, v = F.linear(h, self.qkv.to(dtype)).split([s.d_model, s.d_kv, s.d_kv], dim=-1)
+        q = rotate(q.reshape(-1, s.n_heads, s.head_dim), cos, sin)
+        k = rotate(k.reshape(-1, s.n_kv_heads, s.head_dim), cos, sin)
+        mixed = attend(q, k, v.reshape(-1, s.n_kv_heads, s.head_dim), bounds)
+        x = x + F.linear(mixed.reshape(-1, s.d_model), self.out.to(dtype))
+        h = rms_norm(x, self.norm_2, s.norm_eps)
+        gate, up = F.linear(h, self.gate_up.to(dtype)).chunk(2, dim=-1)
+        return x + F.linear(F.silu(gate) * up, self.down.to(dtype))
+
+
+class Llama(nn.Module):
+    """Token ids of packed documents to final hidden states, and those to logits.
+
+    Args:
+        shape: the sizes.
+        seed: of the initial weights.
+    """
+
+    def __init__(self, shape: ModelShape, seed: int = 0) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embed = nn.Parameter(torch.empty(shape.vocab_size, shape.d_model))
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layers))
+        self.norm = nn.Parameter(torch.ones(shape.d_model))
+        self.unembed = (
+            None if shape.tied else nn.Parameter(torch.empty(shape.vocab_size, shape.d_model))
+        )
+        cos, sin = rotary_tables(shape)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+        self._init_weights(torch.Generator().manual_seed(seed))
+
+    @property
+    def head(self) -> nn.Parameter:
+        """The output matrix, (vocab, d): the embedding itself when tied."""
+        return self.embed if self.unembed is None else self.unembed
+
+    def matrices(self) -> Iterator[nn.Parameter]:
+        """The hidden matrices: all 2-D weights but the embedding and the head."""
+        for layer in self.layers:
+            assert isinstance(layer, Layer)
+            yield from (layer.qkv, layer.out, layer.gate_up, layer.down)
+
+    def forward(
+        self, ids: Tensor, positions: Tensor, bounds: Tensor, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """Final hidden states, after the last norm.
+
+        Args:
+            ids: (M,) int64.
+            positions: (M,) int64, from 0 in each document.
+            bounds: (documents + 1,) int64 on the CPU: where each document starts, and the
+                end of the last; rows past it are padding.
+            dtype: of products and activations.
+
+        Returns:
+            (M, d) in `dtype`.
+        """
+        x = F.embedding(ids, self.embed).to(dtype)
+        cos = self.cos[positions].unsqueeze(1)  # (M, 1, head_dim / 2)
+        sin = self.sin[positions].unsqueeze(1)
+        for layer in self.layers:
+            x = layer(x, cos, sin, bounds)
+        return rms_norm(x, self.norm, self.shape.norm_eps)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(rows, d) -> (rows, vocab), in hidden's dtype."""
+        return F.linear(hidden, self.head.to(hidden.dtype))
+
+    def _init_weights(self, generator: torch.Generator) -> None:
+        """Outputs into the residual start at zero, so each layer starts as the identity."""
+        nn.init.normal_(self.embed, std=0.02, generator=generator)
+        if self.unembed is not None:
+            nn.init.normal_(self.unembed, std=0.02, generator=generator)
+        std = self.shape.d_model**-0.5
+        for layer in self.layers:
+            assert isinstance(layer, Layer)
+            nn.init.normal_(layer.qkv, std=0.5 * std, generator=generator)
+            nn.init.normal_(layer.gate_up, std=0.5 * std, generator=generator)
+            nn.init.zeros_(layer.out)
+            nn.init.zeros_(layer.down)
