@@ -244,6 +244,17 @@ class Renderer:
         return [Message(rest[0].role, f"{system.content}\n\n{rest[0].content}", rest[0].trained), *rest[1:]]
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A prompt within its budget, and what it took to fit it."""
+
+    prompt: Prompt
+    turns_dropped: int
+    """How many of the oldest turns were left out."""
+    passages_shown: int
+    """How many passages, best first, are in the prompt."""
+
+
 def fit(
     renderer: Renderer,
     system: str,
@@ -254,11 +265,8 @@ def fit(
     *,
     user_name: str = "",
     named: bool = False,
-) -> tuple[Prompt, int]:
+) -> Fitted:
     """The reply prompt within a token budget, oldest turns dropped first, then the lowest passages.
-
-    Returns:
-        the prompt and how many turns were dropped.
 
     Raises:
         InputError: the message alone does not fit.
@@ -268,7 +276,7 @@ def fit(
         messages = reply_messages(system, kept, message, shown, user_name=user_name, named=named)
         prompt = renderer.prompt(messages)
         if len(prompt.ids) <= max_tokens:
-            return prompt, len(turns) - len(kept)
+            return Fitted(prompt, len(turns) - len(kept), len(shown))
         if kept:
             over = len(prompt.ids) - max_tokens
             while kept and over > 0:

@@ -8,8 +8,9 @@ each matrix once a micro-batch. It knows nothing of losses, optimizers or data f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -114,7 +115,7 @@ class Layer(nn.Module):
         """x: (M, d) -> (M, d)."""
         s, dtype = self.shape, x.dtype
         h = rms_norm(x, self.norm_1, s.norm_eps)
-        q, k, v = F.linear(h, self.qkv.to(dtype)).split([s.d_model, s.d_kv, s.d_kv], dim=-1)
+        q, k, v = F.linear(h, self.qkv.to(dtype)).tensor_split([s.d_model, s.d_model + s.d_kv], dim=-1)
         q = rotate(q.reshape(-1, s.n_heads, s.head_dim), cos, sin)
         k = rotate(k.reshape(-1, s.n_kv_heads, s.head_dim), cos, sin)
         mixed = attend(q, k, v.reshape(-1, s.n_kv_heads, s.head_dim), bounds)
@@ -138,10 +139,10 @@ class Llama(nn.Module):
         self.embed = nn.Parameter(torch.empty(shape.vocab_size, shape.d_model))
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layers))
         self.norm = nn.Parameter(torch.ones(shape.d_model))
-        self.unembed = (
-            None if shape.tied else nn.Parameter(torch.empty(shape.vocab_size, shape.d_model))
-        )
+        self.unembed = None if shape.tied else nn.Parameter(torch.empty(shape.vocab_size, shape.d_model))
         cos, sin = rotary_tables(shape)
+        self.cos: Tensor
+        self.sin: Tensor
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
         self._init_weights(torch.Generator().manual_seed(seed))
@@ -195,3 +196,118 @@ class Llama(nn.Module):
             nn.init.normal_(layer.gate_up, std=0.5 * std, generator=generator)
             nn.init.zeros_(layer.out)
             nn.init.zeros_(layer.down)
+
+
+def hf_state_dict(model: Llama, dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
+    """The weights under transformers' names; the tied embedding appears once."""
+    s = model.shape
+    state: dict[str, Tensor] = {"model.embed_tokens.weight": model.embed, "model.norm.weight": model.norm}
+    for i, layer in enumerate(model.layers):
+        assert isinstance(layer, Layer)
+        q, k, v = layer.qkv.tensor_split([s.d_model, s.d_model + s.d_kv])
+        gate, up = layer.gate_up.chunk(2)
+        named = {
+            "input_layernorm": layer.norm_1,
+            "self_attn.q_proj": q,
+            "self_attn.k_proj": k,
+            "self_attn.v_proj": v,
+            "self_attn.o_proj": layer.out,
+            "post_attention_layernorm": layer.norm_2,
+            "mlp.gate_proj": gate,
+            "mlp.up_proj": up,
+            "mlp.down_proj": layer.down,
+        }
+        state |= {f"model.layers.{i}.{name}.weight": value for name, value in named.items()}
+    if model.unembed is not None:
+        state["lm_head.weight"] = model.unembed
+    return {name: value.detach().to("cpu", dtype, copy=True).contiguous() for name, value in state.items()}
+
+
+@torch.no_grad()
+def load_hf_state_dict(model: Llama, state: Mapping[str, Tensor]) -> None:
+    """Fills `model` with weights under transformers' names, the reverse of `hf_state_dict`.
+
+    Raises:
+        KeyError: a weight is missing.
+    """
+    model.embed.copy_(state["model.embed_tokens.weight"])
+    model.norm.copy_(state["model.norm.weight"])
+    if model.unembed is not None:
+        model.unembed.copy_(state["lm_head.weight"])
+    for i, layer in enumerate(model.layers):
+        assert isinstance(layer, Layer)
+
+        def get(name: str, prefix: str = f"model.layers.{i}.") -> Tensor:
+            return state[f"{prefix}{name}.weight"]
+
+        layer.norm_1.copy_(get("input_layernorm"))
+        layer.norm_2.copy_(get("post_attention_layernorm"))
+        layer.qkv.copy_(torch.cat([get(f"self_attn.{n}_proj") for n in "qkv"]))
+        layer.out.copy_(get("self_attn.o_proj"))
+        layer.gate_up.copy_(torch.cat([get("mlp.gate_proj"), get("mlp.up_proj")]))
+        layer.down.copy_(get("mlp.down_proj"))
+
+
+def hf_config(shape: ModelShape, **tokens: Any) -> Any:
+    """The LlamaConfig of this shape. tokens: bos_token_id, eos_token_id, pad_token_id."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=shape.vocab_size,
+        hidden_size=shape.d_model,
+        intermediate_size=shape.d_ff,
+        num_hidden_layers=shape.n_layers,
+        num_attention_heads=shape.n_heads,
+        num_key_value_heads=shape.n_kv_heads,
+        head_dim=shape.head_dim,
+        max_position_embeddings=shape.context,
+        rms_norm_eps=shape.norm_eps,
+        rope_parameters={"rope_type": "default", "rope_theta": shape.rope_theta},
+        tie_word_embeddings=shape.tied,
+        **tokens,
+    )
+
+
+def export_hf(
+    model: Llama,
+    shape: ModelShape,
+    tokenizer: Any,
+    out_dir: Path | str,
+    dtype: torch.dtype = torch.bfloat16,
+    eos_ids: Sequence[int] | None = None,
+) -> Path:
+    """Writes a folder that transformers loads as LlamaForCausalLM.
+
+    Args:
+        model: the trained weights.
+        shape: its sizes.
+        tokenizer: a transformers tokenizer, saved beside the weights; its bos, eos and pad
+            ids go in the configs. None leaves tokenizer files and ids out.
+        out_dir: made when missing; files of the same names are replaced.
+        dtype: of the stored weights.
+        eos_ids: every id that ends a reply; the tokenizer's own eos when None.
+
+    Returns:
+        The folder.
+    """
+    from safetensors.torch import save_file
+    from transformers import GenerationConfig
+
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    own_eos = getattr(tokenizer, "eos_token_id", None)
+    ends = list(eos_ids) if eos_ids else ([] if own_eos is None else [own_eos])
+    tokens = {
+        "bos_token_id": getattr(tokenizer, "bos_token_id", None),
+        "eos_token_id": ends if len(ends) > 1 else (ends[0] if ends else None),
+        "pad_token_id": getattr(tokenizer, "pad_token_id", None),
+    }
+    config = hf_config(shape, **tokens)
+    config.architectures = ["LlamaForCausalLM"]
+    config.dtype = str(dtype).removeprefix("torch.")
+    config.save_pretrained(out)
+    GenerationConfig(**tokens).save_pretrained(out)
+    save_file(hf_state_dict(model, dtype), out / "model.safetensors", metadata={"format": "pt"})
+    if tokenizer is not None:
+        tokenizer.save_pretrained(out)
+    return out

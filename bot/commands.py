@@ -1,0 +1,130 @@
+"""The commands that every adapter offers, written once.
+
+/help /new /reset /retry /why /stats for everyone; /admin … for the ids in `[limits] admins` and
+the terminal. Answers are plain text with light markdown. Adapters only pass names and arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+from bot.admin import Admin
+from bot.notices import explain
+from bot.relay import Relay
+from bot.types import Event, Notice
+from engine.errors import PermissionDenied, UnderstudyError
+from engine.history import SqlHistory
+from engine.personas import Persona
+from engine.types import Incoming, Passage, Result
+
+log = logging.getLogger(__name__)
+
+COMMANDS: dict[str, str] = {
+    "help": "what I am and what I can do",
+    "new": "start a new conversation; the old one is kept but no longer read",
+    "reset": "erase this conversation from the database",
+    "retry": "answer your last message again",
+    "why": "how the last reply came about: decision, query, sources, adapters, timings",
+    "stats": "numbers of this conversation",
+}
+"""Name -> what it does; adapters register exactly these."""
+
+
+class Commands:
+    """Runs commands for any adapter."""
+
+    def __init__(self, relay: Relay, history: SqlHistory, persona: Persona, admin: Admin) -> None:
+        self._relay = relay
+        self._history = history
+        self._persona = persona
+        self._admin = admin
+        self._started_at = time.monotonic()
+        self._plain: dict[str, Callable[[Incoming], Awaitable[str]]] = {
+            "help": self._help,
+            "new": self._new,
+            "reset": self._reset,
+            "why": self._why,
+            "stats": self._stats,
+        }
+
+    async def run(self, name: str, args: str, caller: Incoming) -> AsyncGenerator[Event, None]:
+        """Run one command; every error becomes a Notice."""
+        if not self._relay.admits(caller):
+            return
+        try:
+            if name == "retry":
+                async with aclosing(self._relay.retry(caller)) as events:
+                    async for event in events:
+                        yield event
+            elif name == "admin":
+                yield Notice(await self._admin.run(args, caller), private=True)
+            elif name in self._plain:
+                yield Notice(await self._plain[name](caller), private=name in ("why", "stats"))
+            else:
+                known = " ".join(f"/{c}" for c in COMMANDS)
+                yield Notice(f"There is no command /{name[:40]}. There are {known}.", private=True)
+        except PermissionDenied as exc:
+            log.warning("%s:%s may not use /admin", caller.platform, caller.user_id)
+            yield Notice(explain(exc), private=True)
+        except UnderstudyError as exc:
+            log.warning("/%s failed", name, exc_info=True)
+            yield Notice(explain(exc), private=True)
+
+    async def _help(self, caller: Incoming) -> str:
+        lines = [self._persona.greeting, "", self._persona.disclosure, ""]
+        lines += [f"/{name}: {what}" for name, what in COMMANDS.items()]
+        if self._admin.is_admin(caller):
+            lines += ["", *self._admin.usage()]
+        return "\n".join(lines).strip()
+
+    async def _new(self, caller: Incoming) -> str:
+        await self._history.new(caller.key)
+        return "A new conversation begins; I no longer read what came before."
+
+    async def _reset(self, caller: Incoming) -> str:
+        erased = await self._history.reset(caller.key)
+        return (
+            f"Erased this conversation: {erased} message{'' if erased == 1 else 's'} and the replies to them."
+        )
+
+    async def _why(self, caller: Incoming) -> str:
+        last = await self._history.last(caller.key)
+        return why_text(last[1]) if last else "There is no reply yet to explain."
+
+    async def _stats(self, caller: Incoming) -> str:
+        stats = await self._history.stats(caller.key)
+        up_h = (time.monotonic() - self._started_at) / 3600
+        lines = [
+            f"{stats.messages} messages, {stats.replies} replies, {stats.retrieved} of them with retrieval.",
+            f"Median reply: {stats.median_total_ms / 1000:.1f} s." if stats.replies else "",
+            f"The service has been up for {up_h:.1f} h.",
+        ]
+        return "\n".join(line for line in lines if line)
+
+
+def why_text(result: Result) -> str:
+    """Everything that led to a reply, as a few lines of text."""
+    decision = result.decision
+    verdict = "RETRIEVE" if decision.retrieve else "NO_RETRIEVE"
+    how = "forced" if decision.reason == "forced" else f"P(RETRIEVE) = {decision.probability:.2f}"
+    lines = [f"Decision: {verdict} ({how})"]
+    if decision.query:
+        lines.append(f"Query: {decision.query}")
+    lines += [_source_line(i, p) for i, p in enumerate(result.sources, 1)]
+    if not result.sources:
+        lines.append("Sources: none")
+    if result.note:
+        lines.append(f"Note: {result.note}")
+    adapters = ", ".join(f"{a.name} {a.hash} at {a.strength:g}" for a in result.adapters)
+    lines.append(f"Adapters: {adapters or 'none, the base model'}")
+    lines.append("Timings: " + ", ".join(f"{k} {v:.0f} ms" for k, v in result.timings_ms.items()))
+    return "\n".join(lines)
+
+
+def _source_line(number: int, passage: Passage) -> str:
+    date = f", {passage.published_at:%Y-%m-%d}" if passage.published_at else ""
+    url = f" {passage.url}" if passage.url else ""
+    return f"[{number}] {passage.title}{date}, score {passage.score:.2f}{url}"

@@ -1,0 +1,329 @@
+"""The composition root: builds every part from config.toml and runs the adapters.
+
+Order of start: database, persona, model and adapters, index, engine, relay, then the platforms.
+Heavy packages are imported here, inside functions, so that `--help` stays instant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.config import Config
+from engine.errors import AdapterError, BusyError, ConfigError, RetrievalError, UnderstudyError
+from engine.personas import Persona, load_persona
+from engine.secrets import DISCORD_NAMES, TELEGRAM_NAMES, Secret, first_secret
+from engine.types import AdapterInfo, Result, Turn
+
+if TYPE_CHECKING:
+    from bot.relay import Relay
+    from engine.embedder import Embedder
+    from engine.engine import Engine
+    from engine.history import SqlHistory
+    from engine.model.worker import ModelWorker
+    from engine.retriever import ChromaRetriever
+
+log = logging.getLogger(__name__)
+
+
+class Platform(Protocol):
+    """An adapter that runs until it is closed."""
+
+    async def start(self) -> None:
+        """Connect. Raises ConfigError when the settings or token are wrong."""
+
+    async def run(self) -> None:
+        """Serve until closed."""
+
+    async def close(self) -> None:
+        """Disconnect. Idempotent."""
+
+    def status(self) -> dict[str, Any]:
+        """How it is, for /healthz and /admin status."""
+
+
+@dataclass(slots=True)
+class Core:
+    """Everything below the adapters, started."""
+
+    config: Config
+    persona: Persona
+    history: SqlHistory
+    worker: ModelWorker
+    retriever: ChromaRetriever
+    engine: Engine
+    relay: Relay
+    refresh: Callable[..., Awaitable[str]]
+    """Rebuilds the knowledge index and says what it did."""
+
+
+class Service:
+    """Starts, supervises and stops the whole.
+
+    Args:
+        config: all settings.
+        env: environment and .env, where the tokens are.
+        say: where progress is told to the operator, a line each.
+    """
+
+    def __init__(self, config: Config, env: dict[str, str], say: Callable[[str], None]) -> None:
+        self._config = config
+        self._env = env
+        self._say = say
+        self._stack = AsyncExitStack()
+        self._platforms: dict[str, Platform] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._web_url = ""
+        self._started_at = time.monotonic()
+        self.core: Core | None = None
+
+    async def __aenter__(self) -> Service:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- core ------------------------------------------------------------------------------
+
+    async def start_core(self) -> Core:
+        """Database, model, index, engine and relay. Raises UnderstudyError with what to mend."""
+        from bot.admin import Admin
+        from bot.commands import Commands
+        from bot.relay import Relay
+        from engine.collection import index_folder
+        from engine.embedder import Embedder, embedder_ref
+        from engine.engine import Engine
+        from engine.model.load import load_tokenizer
+        from engine.model.worker import ModelWorker
+        from engine.prompt import Renderer
+        from engine.retriever import ChromaRetriever
+
+        config = self._config
+        persona = load_persona(config.persona_path)
+        history = await self._start_history()
+
+        self._say(f"Loading {config.active_profile.model} …")
+        worker = ModelWorker(config.model_ref, config.active_profile, config.worker)
+        await worker.start()
+        self._stack.push_async_callback(worker.close)
+        await self._load_adapters(worker, persona)
+
+        embedder = Embedder(embedder_ref(config))
+        self._stack.callback(embedder.close)
+        folder = index_folder(config.data_path, persona.id)
+        retriever = ChromaRetriever(config.retriever, folder, embedder)
+        self._stack.push_async_callback(retriever.close)
+        refresh = self._refresher(persona, folder, embedder)
+
+        # Its own tokenizer: the worker's belongs to the worker's thread.
+        renderer = Renderer(await asyncio.to_thread(load_tokenizer, config.model_ref))
+        engine = Engine(config, persona, history, retriever, worker, renderer, worker)
+        relay = Relay(engine, history, config.limits)
+        admin = Admin(config.limits, worker, persona.adapters_path, relay, refresh, self.status)
+        relay.commands = Commands(relay, history, persona, admin)
+        await relay.start()
+        self.core = Core(config, persona, history, worker, retriever, engine, relay, refresh)
+        return self.core
+
+    async def _start_history(self) -> SqlHistory:
+        from engine.database import migrate
+        from engine.history import SqlHistory
+
+        await asyncio.to_thread(migrate, self._config.history_url)
+        history = SqlHistory(self._config.history_url)
+        await history.start()
+        self._stack.push_async_callback(history.close)
+        return history
+
+    async def _load_adapters(self, worker: ModelWorker, persona: Persona) -> None:
+        for name in self._config.adapters.load:
+            try:
+                info = await worker.load_adapter(persona.adapters_path / name, name)
+                self._say(f"Adapter {info.name} {info.hash}, rank {info.rank}")
+            except AdapterError as exc:
+                if self._config.adapters.required:
+                    raise
+                self._say(f"Adapter {name} is left out: {exc}")
+
+    def _refresher(self, persona: Persona, folder: Path, embedder: Embedder) -> Callable[..., Awaitable[str]]:
+        async def refresh(only_if_changed: bool = False) -> str:
+            from ingest.index import build_index
+
+            ledger = await asyncio.to_thread(
+                build_index,
+                persona.knowledge_path,
+                folder,
+                embedder,
+                persona=persona.id,
+                url=self._config.retriever.url,
+                only_if_changed=only_if_changed,
+            )
+            refused = f", {len(ledger.refused)} refused (see the log)" if ledger.refused else ""
+            return (
+                f"Knowledge: {ledger.documents} documents in {ledger.chunks} passages, "
+                f"{ledger.embedded} embedded, {ledger.reused} reused{refused}, {ledger.seconds:.1f} s."
+            )
+
+        return refresh
+
+    async def refresh_index(self) -> None:
+        """Index the persona's knowledge; a failure leaves the service running without sources."""
+        if self.core is None:
+            raise RuntimeError("start_core comes first")
+        try:
+            self._say(await self.core.refresh(only_if_changed=True))
+            await self.core.retriever.start()
+        except (BusyError, RetrievalError) as exc:
+            self._say(f"No fresh knowledge index: {exc}")
+
+    # --- adapters --------------------------------------------------------------------------
+
+    async def start_platforms(self) -> None:
+        """The web page, and Discord and Telegram for each token; tells what is missing."""
+        if self.core is None:
+            raise RuntimeError("start_core comes first")
+        if self._config.web.enabled:
+            await self._start_web(self.core)
+        await self._start_discord(self.core, first_secret(self._env, DISCORD_NAMES))
+        await self._start_telegram(self.core, first_secret(self._env, TELEGRAM_NAMES))
+        if not self._web_url and not self._platforms:
+            raise ConfigError("Nothing to serve: [web] enabled is false and no platform could be started.")
+
+    async def _start_web(self, core: Core) -> None:
+        from bot.completer import EngineCompleter
+        from bot.web import PersonaCard, WebServer
+
+        card = PersonaCard(
+            id=core.persona.id,
+            name=core.persona.name,
+            greeting=core.persona.greeting,
+            disclosure=core.persona.disclosure,
+            model=core.config.active_profile.model,
+            suggestions=tuple(core.persona.suggestions),
+        )
+        server = WebServer(core.config.web, core.relay, self, card, EngineCompleter(core.engine))
+        await server.start()
+        self._stack.push_async_callback(server.close)
+        self._web_url = server.url
+        self._say(f"Web chat: {server.url}   API: {server.url}/v1")
+
+    async def _start_discord(self, core: Core, token: Secret) -> None:
+        if not self._config.discord.enabled:
+            return
+        if not token:
+            self._say("Discord is off: set DISCORD_TOKEN in .env (docs/discord.md).")
+            return
+        from bot.discord_bot import DiscordBot
+
+        bot = DiscordBot(self._config.discord, token, core.relay, core.persona.name, self._config.limits)
+        if await self._launch("discord", bot):
+            self._say(f"Discord is on. Invite: {bot.invite_url}")
+
+    async def _start_telegram(self, core: Core, token: Secret) -> None:
+        if not self._config.telegram.enabled:
+            return
+        if not token:
+            self._say("Telegram is off: set TELEGRAM_BOT_TOKEN in .env (docs/telegram.md).")
+            return
+        from bot.telegram_bot import TelegramBot
+
+        bot = TelegramBot(self._config.telegram, token, core.relay, core.persona.name)
+        if await self._launch("telegram", bot):
+            self._say("Telegram is on.")
+
+    async def _launch(self, name: str, platform: Platform) -> bool:
+        """Start a platform and keep it running; a wrong token costs only this platform."""
+        try:
+            await platform.start()
+        except UnderstudyError as exc:
+            self._say(f"{name.capitalize()} is off: {exc}")
+            await platform.close()
+            return False
+        self._platforms[name] = platform
+        self._tasks[name] = asyncio.create_task(self._supervise(name, platform), name=name)
+        return True
+
+    async def _supervise(self, name: str, platform: Platform) -> None:
+        """Run a platform again when it ends by itself, later each time, up to a minute."""
+        delay_s = 1.0
+        while True:
+            try:
+                await platform.run()
+                return
+            except ConfigError as exc:
+                self._say(f"{name.capitalize()} is off: {exc}")
+                return
+            except Exception:  # an adapter must come back whatever its library raised
+                log.exception("%s ended, starting again in %.0f s", name, delay_s)
+            await asyncio.sleep(delay_s)
+            delay_s = min(60.0, delay_s * 2)
+
+    async def run_until(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set."""
+        await stop.wait()
+
+    async def close(self) -> None:
+        """Stop the platforms, then everything below them. Idempotent."""
+        for platform in self._platforms.values():
+            with suppress(UnderstudyError):
+                await platform.close()
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._platforms.clear()
+        self._tasks.clear()
+        await self._stack.aclose()
+
+    @staticmethod
+    def _index_info(core: Core) -> dict[str, Any]:
+        from engine.collection import index_folder, read_live
+
+        live = read_live(index_folder(core.config.data_path, core.persona.id))
+        return {"documents": live.documents, "passages": live.chunks, "built_at": str(live.built_at)}
+
+    # --- the web page's panel ----------------------------------------------------------------
+
+    def adapters(self) -> tuple[AdapterInfo, ...]:
+        """Loaded adapters in stacking order."""
+        return self.core.worker.adapters() if self.core else ()
+
+    async def why(self, key: str) -> Result | None:
+        """How the last reply of a conversation came about."""
+        last = await self.core.history.last(key) if self.core else None
+        return last[1] if last else None
+
+    async def history(self, key: str, limit: int) -> Sequence[Turn]:
+        """The last turns of a conversation, oldest first."""
+        return await self.core.history.turns(key, limit) if self.core else ()
+
+    async def health(self) -> dict[str, object]:
+        """`status` is ok, or degraded when a part is down; then each part."""
+        parts = await self.status()
+        down = [k for k, v in parts.items() if isinstance(v, dict) and v.get("ok") is False]
+        return {"status": "degraded" if down else "ok", **parts}
+
+    async def status(self) -> dict[str, Any]:
+        """Each part of the service and how it is."""
+        if self.core is None:
+            return {"service": {"ok": False}}
+        core = self.core
+        parts: dict[str, Any] = {"uptime_s": round(time.monotonic() - self._started_at)}
+        parts["model"] = {"ok": True, **core.worker.info()}
+        try:
+            parts["index"] = {"ok": True, **await asyncio.to_thread(self._index_info, core)}
+        except RetrievalError as exc:
+            parts["index"] = {"ok": False, "error": str(exc)}
+        try:
+            stats = await core.history.stats(None)
+            parts["database"] = {"ok": True, "messages": stats.messages, "replies": stats.replies}
+        except UnderstudyError as exc:
+            parts["database"] = {"ok": False, "error": str(exc)}
+        for name, platform in self._platforms.items():
+            parts[name] = platform.status()
+        return parts

@@ -1,0 +1,428 @@
+// The page: sends messages, shows replies as they are written, keeps to what the server stored.
+
+import { $, day, h, link } from "./dom.js";
+import { markdown } from "./markdown.js";
+import { Lost, Refusal, getJson, messageId, postStream } from "./stream.js";
+import { Tuning } from "./tuning.js";
+import { WhyPanel } from "./why.js";
+
+const NEAR_END_PX = 64;
+const RECONNECT_MS = [1000, 2000, 4000, 8000];
+const ELSEWHERE_MS = 1500;
+
+const tuning = new Tuning();
+const why = new WhyPanel();
+let persona = { name: "", greeting: "", disclosure: "", suggestions: [] };
+let running = null; // AbortController of the stream in progress
+let lastReply = null; // the last finished Reply
+let online = true;
+
+// --- one exchange on the page ---------------------------------------------------------------
+
+function userRow(text) {
+  return h("div.turn.mine", {}, h("span.unseen", {}, "You: "), h("div.bubble", { dir: "auto" }, text));
+}
+
+/** A reply: it grows while it is streamed, and ends with its sources or with what went wrong. */
+class Reply {
+  constructor() {
+    this.text = "";
+    this.result = null;
+    this.frame = 0;
+    this.body = h("div.prose", { dir: "auto" });
+    this.cards = h("div");
+    this.foot = h("div.foot");
+    this.node = h("article.turn.theirs.writing", {}, h("div.speaker", {}, persona.name), this.body, this.cards, this.foot);
+    this.draw();
+  }
+
+  add(text) {
+    this.text += text;
+    // One drawing a frame, however fast the words come.
+    if (!this.frame) this.frame = requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    this.frame = 0;
+    follow(() => {
+      this.body.replaceChildren(...markdown(this.text));
+      if (this.node.classList.contains("writing")) caretHome(this.body).append(h("span.caret", { "aria-hidden": "true" }));
+    });
+  }
+
+  finish(result) {
+    this.result = result;
+    this.settle(result.reply || "…");
+    follow(() => {
+      if (result.sources.length) this.cards.replaceWith(sourceCards(result.sources));
+      this.foot.replaceChildren(
+        h("button.link.explain", { type: "button", onclick: (event) => why.open(result, event.currentTarget) }, "Why"),
+        h("button.link.retry", { type: "button", onclick: () => retry() }, "Retry"),
+        h("span.meta", {}, summary(result)),
+      );
+    });
+    const previous = lastReply;
+    lastReply = this;
+    previous?.node.classList.remove("last");
+    this.node.classList.add("last");
+    why.latest(result);
+  }
+
+  /** No reply came, or not all of it; `again` asks once more. */
+  fail(message, again) {
+    this.settle(this.text);
+    follow(() => {
+      const button = again ? h("button.again", { type: "button", onclick: again }, "Try again") : null;
+      this.foot.replaceChildren(h("div.trouble", { role: "alert" }, h("span", {}, message), button));
+      if (!this.text) this.body.remove();
+    });
+  }
+
+  settle(text) {
+    cancelAnimationFrame(this.frame);
+    this.text = text;
+    this.node.classList.remove("writing");
+    this.draw();
+  }
+}
+
+/** The element that a caret follows: the last one that holds text. */
+function caretHome(body) {
+  let node = body;
+  while (node.lastElementChild && /^(P|UL|OL|LI|PRE|CODE|BLOCKQUOTE)$/.test(node.lastElementChild.tagName)) {
+    node = node.lastElementChild;
+  }
+  return node;
+}
+
+function sourceCards(sources) {
+  const cards = sources.map((source) => {
+    const host = hostOf(source.url);
+    return h(
+      "li",
+      {},
+      link(
+        source.url,
+        h("span.card-host", {}, host),
+        h("span.card-title", {}, source.title || host || "Untitled"),
+        h("span.card-date", {}, day(source.date) || "no date"),
+        h("span.card-score", { title: "Score: similarity and recency" }, source.score.toFixed(2)),
+      ),
+    );
+  });
+  return h("ol.cards", { "aria-label": "Sources" }, ...cards);
+}
+
+function hostOf(address) {
+  try {
+    return new URL(address).hostname.replace(/^www\./, "");
+  } catch {
+    return "";
+  }
+}
+
+function summary(result) {
+  const parts = [`${((result.timings_ms.total ?? 0) / 1000).toFixed(1)} s`];
+  if (!result.retrieve) parts.push("from memory");
+  else if (!result.sources.length) parts.push("no sources found");
+  if (!result.adapters.length) parts.push("base model");
+  if (result.finish === "length") parts.push("cut at the length limit");
+  return parts.join(" · ");
+}
+
+// --- scrolling that does not fight the reader ---------------------------------------------------
+
+const scroller = $("scroll");
+const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
+
+function toEnd() {
+  scroller.scrollTop = scroller.scrollHeight;
+  $("latest").hidden = true;
+}
+
+/** Change the page; stay at its end only if the reader was there. */
+function follow(change) {
+  const stay = atEnd();
+  change();
+  if (stay) toEnd();
+  else $("latest").hidden = false;
+}
+
+scroller.addEventListener("scroll", () => {
+  if (atEnd()) $("latest").hidden = true;
+}, { passive: true });
+$("latest").addEventListener("click", toEnd);
+
+// --- asking -------------------------------------------------------------------------------------
+
+/** Say something to screen readers. */
+function speak(text) {
+  $("spoken").textContent = text;
+}
+
+function busy(controller) {
+  running = controller;
+  $("send").hidden = Boolean(controller);
+  $("stop").hidden = !controller;
+  document.body.classList.toggle("busy", Boolean(controller));
+}
+
+/** Run one stream into `reply`; returns "done", "notice", "stopped" or "lost". */
+async function pour(path, body, reply, again) {
+  const controller = new AbortController();
+  busy(controller);
+  try {
+    for await (const { event, data } of postStream(path, body, controller.signal)) {
+      if (event === "delta") reply.add(data.text);
+      else if (event === "result") {
+        reply.finish(data);
+        speak(`${persona.name}: ${data.reply}`);
+      } else if (event === "notice") {
+        reply.fail(data.text, again);
+        speak(data.text);
+        return "notice";
+      }
+    }
+    if (reply.result) return "done";
+    reply.fail("The connection was lost before the reply was complete.", again);
+    return "lost";
+  } catch (error) {
+    if (reply.result) return "done";
+    if (error.name === "AbortError") {
+      reply.fail("Stopped.", again);
+      return "stopped";
+    }
+    if (error instanceof Lost) offline();
+    reply.fail(sentence(error), again);
+    return "lost";
+  } finally {
+    if (running === controller) busy(null);
+    refresh();
+  }
+}
+
+/** What the reader is told of an error. */
+function sentence(error) {
+  if (error instanceof Refusal || error instanceof Lost) return error.message;
+  if (error.name === "AbortError") return "Stopped.";
+  console.error(error);
+  return "Something went wrong on this page. Reloading it may help.";
+}
+
+async function ask(text) {
+  $("hello").hidden = true;
+  lastReply?.node.classList.remove("last");
+  const question = userRow(text);
+  const reply = new Reply();
+  $("log").append(question, reply.node);
+  toEnd();
+  const again = () => {
+    if (running) return;
+    question.remove();
+    reply.node.remove();
+    ask(text);
+  };
+  await pour("/api/chat", { text, message_id: messageId(), ...tuning.options() }, reply, again);
+}
+
+async function retry() {
+  if (running || !lastReply) return;
+  const old = lastReply;
+  const reply = new Reply();
+  old.node.hidden = true;
+  old.node.after(reply.node);
+  toEnd();
+  const again = () => {
+    if (running) return;
+    reply.node.remove();
+    retry();
+  };
+  const end = await pour("/api/command", { name: "retry", args: "", ...tuning.options() }, reply, again);
+  if (end === "done") old.node.remove();
+  else old.node.hidden = false; // the stored reply is still the old one
+}
+
+/** A command that answers with a notice. */
+async function command(name, args, shown) {
+  $("hello").hidden = true;
+  const note = h("div.turn.service", { role: "status" }, "…");
+  $("log").append(...(shown ? [userRow(shown)] : []), note);
+  toEnd();
+  const controller = new AbortController();
+  busy(controller);
+  try {
+    for await (const { event, data } of postStream("/api/command", { name, args, ...tuning.options() }, controller.signal)) {
+      if (event === "notice") follow(() => (note.textContent = data.text));
+    }
+    speak(note.textContent);
+    return true;
+  } catch (error) {
+    if (error instanceof Lost) offline();
+    follow(() => (note.textContent = sentence(error)));
+    return false;
+  } finally {
+    busy(null);
+    refresh();
+  }
+}
+
+async function startAnew(name) {
+  running?.abort();
+  if (name === "new" && !$("log").childElementCount) return $("text").focus();
+  if (!(await command(name, "", name === "new" ? "" : `/${name}`))) return;
+  const said = name === "new" ? null : $("log").lastElementChild;
+  clear();
+  if (said) $("log").append(said);
+  $("hello").hidden = false;
+  $("text").focus();
+}
+
+function clear() {
+  $("log").replaceChildren();
+  lastReply = null;
+  why.latest(null);
+  $("latest").hidden = true;
+}
+
+/** What the reader typed: a command, or a message. */
+function submit(text) {
+  const typed = text.trim();
+  if (!typed || running || !online) return;
+  $("text").value = "";
+  fit();
+  const slash = typed.match(/^\/([A-Za-z][\w-]{0,31})(?:\s+([\s\S]*))?$/);
+  if (!slash) ask(text);
+  else if (slash[1] === "retry" && lastReply) retry();
+  else if (slash[1] === "why") why.open(null, $("text"));
+  else if (slash[1] === "new" || slash[1] === "reset") startAnew(slash[1]);
+  else command(slash[1], slash[2] ?? "", typed);
+}
+
+// --- the composer -------------------------------------------------------------------------------
+
+const text = $("text");
+
+function fit() {
+  text.style.height = "auto";
+  text.style.height = `${text.scrollHeight}px`;
+  $("send").disabled = !text.value.trim() || !online;
+}
+
+text.addEventListener("input", fit);
+text.addEventListener("keydown", (event) => {
+  // Enter that ends an input method's composition is no Enter.
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    submit(text.value);
+  }
+});
+$("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit(text.value);
+});
+$("stop").addEventListener("click", () => {
+  running?.abort();
+  text.focus();
+});
+$("new").addEventListener("click", () => startAnew("new"));
+
+// --- the server's state -------------------------------------------------------------------------
+
+let waiting = 0; // attempts to reconnect so far
+let timer = 0;
+
+function offline() {
+  online = false;
+  $("offline").hidden = false;
+  fit();
+  clearTimeout(timer);
+  timer = setTimeout(refresh, RECONNECT_MS[Math.min(waiting++, RECONNECT_MS.length - 1)]);
+}
+
+async function refresh() {
+  try {
+    const state = await getJson("/api/state");
+    persona = state.persona;
+    tuning.load(state.adapters);
+    online = true;
+    waiting = 0;
+    $("offline").hidden = true;
+    fit();
+    return true;
+  } catch (error) {
+    if (error instanceof Lost) offline();
+    return false;
+  }
+}
+
+function introduce() {
+  document.title = persona.name;
+  $("name").textContent = persona.name;
+  $("disclosure").textContent = persona.disclosure;
+  $("disclosure").title = persona.disclosure;
+  $("mark").textContent = persona.name.split(/\s+/).map((word) => word[0]).join("").slice(0, 2).toUpperCase();
+  $("greeting").textContent = persona.greeting;
+  text.placeholder = `Write to ${persona.name}`;
+  $("suggestions").replaceChildren(
+    ...persona.suggestions.slice(0, 3).map((question) =>
+      h("button.chip", { type: "button", onclick: () => submit(question) }, question)),
+  );
+}
+
+/** Show what the server has stored, and the message that it has not answered. */
+async function restore() {
+  const [history, explained] = await Promise.all([getJson("/api/history"), getJson("/api/why")]);
+  clear();
+  let reply = null;
+  for (const turn of history.turns) {
+    if (turn.role === "user") {
+      $("log").append(userRow(turn.text));
+      continue;
+    }
+    reply = new Reply();
+    reply.settle(turn.text);
+    $("log").append(reply.node);
+  }
+  if (reply && explained.result?.reply === reply.text) reply.finish(explained.result);
+  if (history.open) showOpen(history.open);
+  $("hello").hidden = $("log").childElementCount > 0;
+  toEnd();
+}
+
+function showOpen(open) {
+  const question = userRow(open.text);
+  const reply = new Reply();
+  $("log").append(question, reply.node);
+  if (open.running) {
+    // Another window asked, or this one did before it was reloaded.
+    setTimeout(() => !running && restore().catch(explainRestore), ELSEWHERE_MS);
+    return;
+  }
+  reply.fail("This message was not answered.", () => {
+    if (running) return;
+    question.remove();
+    reply.node.remove();
+    ask(open.text);
+  });
+}
+
+function explainRestore(error) {
+  if (error instanceof Lost) offline();
+  $("log").append(h("div.turn.service", { role: "status" }, `The earlier conversation cannot be shown. ${sentence(error)}`));
+}
+
+async function begin() {
+  if (!(await refresh())) {
+    setTimeout(begin, 1500);
+    return;
+  }
+  introduce();
+  await restore().catch(explainRestore);
+  document.body.classList.add("ready");
+  if (matchMedia("(hover: hover)").matches) text.focus();
+}
+
+window.addEventListener("online", refresh);
+window.addEventListener("offline", offline);
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && !running && refresh());
+begin();

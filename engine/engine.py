@@ -1,0 +1,295 @@
+"""From one incoming message to its grounded, streamed reply.
+
+The engine reads as the message path: save, decide, retrieve, render, generate, save. It knows no
+platform; storage, index and model are seams (`engine.types`), so each can be a fake or a server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from engine.analyzer import Analyzer
+from engine.config import Config
+from engine.errors import InputError, RetrievalError
+from engine.personas import Persona
+from engine.prompt import Fitted, Renderer, clean_text, fit
+from engine.summary import Summarizer
+from engine.types import (
+    AdapterInfo,
+    Chunk,
+    Decision,
+    Delta,
+    GenerationRequest,
+    Generator,
+    History,
+    Incoming,
+    Passage,
+    ReplyOptions,
+    Result,
+    Retriever,
+    Sampling,
+    Stack,
+    Turn,
+    utc_now,
+)
+
+log = logging.getLogger(__name__)
+
+MIN_PROMPT_TOKENS = 64
+
+
+class AdapterSource(Protocol):
+    """Who knows which adapters are loaded."""
+
+    def adapters(self) -> tuple[AdapterInfo, ...]:
+        """Loaded adapters in stacking order."""
+
+
+class Timer:
+    """Milliseconds by stage, from one start."""
+
+    def __init__(self) -> None:
+        self.start = self._mark = time.perf_counter()
+        self.ms: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """Time since the last lap goes to `stage`."""
+        now = time.perf_counter()
+        self.ms[stage] = round((now - self._mark) * 1000, 1)
+        self._mark = now
+
+    def since_start(self, stage: str) -> None:
+        """Time since the start goes to `stage`."""
+        self.ms[stage] = round((time.perf_counter() - self.start) * 1000, 1)
+
+
+class Engine:
+    """Answers messages as the persona.
+
+    Args:
+        config: sampling, analyzer, history and profile settings.
+        persona: who speaks.
+        history, retriever, generator: the three seams.
+        renderer: prompt renderer over the base model's tokenizer.
+        adapters: who knows the loaded adapters; the worker itself in service.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        persona: Persona,
+        history: History,
+        retriever: Retriever,
+        generator: Generator,
+        renderer: Renderer,
+        adapters: AdapterSource,
+    ) -> None:
+        self.persona = persona
+        self._config = config
+        self._history = history
+        self._retriever = retriever
+        self._generator = generator
+        self._renderer = renderer
+        self._adapters = adapters
+        self._context = config.active_profile.context_tokens
+        self._analyzer = Analyzer(
+            generator, renderer, config.analyzer, self._context - config.analyzer.max_query_tokens
+        )
+        self._summarizer = (
+            Summarizer(generator, renderer, self._context) if config.history.summarize else None
+        )
+
+    async def reply(self, incoming: Incoming) -> AsyncGenerator[Delta | Result, None]:
+        """Save a message and answer it; a message that was received before yields nothing.
+
+        Yields:
+            text deltas, then one Result.
+
+        Raises:
+            InputError, BusyError, ModelError, StorageError; never RetrievalError: without its
+            index the engine answers without sources and says so in the result's note.
+        """
+        receipt = await self._history.receive(incoming)
+        if receipt.fresh:
+            async with aclosing(self.answer(receipt.message_pk, incoming)) as parts:
+                async for part in parts:
+                    yield part
+
+    async def answer(self, message_pk: int, incoming: Incoming) -> AsyncGenerator[Delta | Result, None]:
+        """Answer a message that is already saved; see `reply`. Closing the iterator cancels it."""
+        timer = Timer()
+        text = clean_text(incoming.text)
+        if not text:
+            raise InputError("That message is empty. Please write something.")
+        turns = await self._history.turns(incoming.key, self._config.history.max_turns, message_pk)
+        timer.lap("history")
+        request_id = f"m{message_pk}"
+        async with aclosing(self._respond(incoming, text, turns, request_id, timer)) as parts:
+            async for part in parts:
+                if isinstance(part, Result):
+                    part = replace(part, message_pk=message_pk)
+                    part = replace(part, reply_pk=await self._history.answer(message_pk, part))
+                    log.info("%s answered in %.0f ms", request_id, part.timings_ms["total"])
+                yield part
+
+    async def complete(
+        self,
+        turns: Sequence[Turn],
+        message: str,
+        options: ReplyOptions,
+        *,
+        system: str | None = None,
+        request_id: str = "",
+    ) -> AsyncGenerator[Delta | Result, None]:
+        """Answer without storing anything: the caller brings the whole conversation.
+
+        Args:
+            system: another system message than the persona's.
+        """
+        text = clean_text(message)
+        if not text:
+            raise InputError("The last message is empty.")
+        incoming = Incoming("api", request_id, request_id, "", "", text, options=options)
+        async with aclosing(self._respond(incoming, text, turns, request_id, Timer(), system)) as parts:
+            async for part in parts:
+                yield part
+
+    # --- the steps -------------------------------------------------------------------------
+
+    async def _respond(
+        self,
+        incoming: Incoming,
+        text: str,
+        turns: Sequence[Turn],
+        request_id: str,
+        timer: Timer,
+        system: str | None = None,
+    ) -> AsyncGenerator[Delta | Result, None]:
+        system = self.persona.system if system is None else system
+        options = incoming.options
+        stack, adapters = self._stack(options.strengths)
+        sampling = self._sampling(options)
+        decision = await self._decide(options.retrieve, turns, text, request_id)
+        timer.lap("decide")
+        passages: Sequence[Passage] = ()
+        note = ""
+        if decision.retrieve:
+            decision = replace(decision, query=await self._analyzer.rewrite(turns, text, request_id))
+            timer.lap("rewrite")
+            passages, note = await self._retrieve(decision.query, request_id)
+            timer.lap("retrieve")
+        fitted = await self._prompt(system, incoming, text, turns, passages, sampling, request_id)
+        timer.lap("prompt")
+        parts: list[str] = []
+        last = Chunk("")
+        request = GenerationRequest(fitted.prompt, sampling, stack, request_id)
+        stream = self._generator.generate(request)
+        try:
+            async for chunk in stream:
+                if chunk.text:
+                    if not parts:
+                        timer.since_start("first_token")
+                    parts.append(chunk.text)
+                    yield Delta(chunk.text)
+                last = chunk
+        finally:
+            await _aclose(stream)
+        timer.lap("generate")
+        timer.since_start("total")
+        yield Result(
+            reply="".join(parts).strip(),
+            decision=decision,
+            sources=tuple(passages[: fitted.passages_shown]),
+            adapters=adapters,
+            timings_ms=timer.ms,
+            finish=last.finish or "stop",
+            note=note,
+            prompt_tokens=last.prompt_tokens,
+            new_tokens=last.new_tokens,
+        )
+
+    async def _decide(
+        self, forced: bool | None, turns: Sequence[Turn], text: str, request_id: str
+    ) -> Decision:
+        if forced is not None:
+            return Decision(retrieve=forced, probability=float(forced), reason="forced")
+        return await self._analyzer.decide(turns, text, request_id)
+
+    async def _retrieve(self, query: str, request_id: str) -> tuple[Sequence[Passage], str]:
+        try:
+            passages = await self._retriever.search(query, utc_now())
+        except RetrievalError as exc:
+            log.warning("%s answers without sources: %s", request_id, exc)
+            return (), f"No sources: {exc}"
+        return passages, "" if passages else "Nothing in the index was close enough to the question."
+
+    async def _prompt(
+        self,
+        system: str,
+        incoming: Incoming,
+        text: str,
+        turns: Sequence[Turn],
+        passages: Sequence[Passage],
+        sampling: Sampling,
+        request_id: str,
+    ) -> Fitted:
+        room = min(sampling.max_new_tokens, self._context // 3)
+        budget = max(MIN_PROMPT_TOKENS, self._context - room)
+        build = partial(
+            fit,
+            self._renderer,
+            turns=turns,
+            message=text,
+            passages=passages,
+            max_tokens=budget,
+            user_name=incoming.user_name,
+            named=incoming.is_group,
+        )
+        fitted = await asyncio.to_thread(build, system=system)
+        if fitted.turns_dropped and self._summarizer:
+            dropped = turns[: fitted.turns_dropped]
+            summary = await self._summarizer.summarize(incoming.key, dropped, request_id)
+            if summary:
+                system = f"{system}\n\nEarlier in this conversation: {summary}"
+                fitted = await asyncio.to_thread(build, system=system)
+        return fitted
+
+    def _sampling(self, options: ReplyOptions) -> Sampling:
+        base = self._config.sampling.sampling()
+        return Sampling(
+            max_new_tokens=base.max_new_tokens if options.max_new_tokens is None else options.max_new_tokens,
+            temperature=base.temperature if options.temperature is None else options.temperature,
+            top_p=base.top_p if options.top_p is None else options.top_p,
+            top_k=base.top_k,
+            repetition_penalty=base.repetition_penalty,
+            seed=secrets.randbits(31) if options.seed is None else options.seed,
+        )
+
+    def _stack(self, strengths: Mapping[str, float] | None) -> tuple[Stack, tuple[AdapterInfo, ...]]:
+        """This request's own stack: the default strengths, or those it asked for."""
+        loaded = self._adapters.adapters()
+        if strengths is not None:
+            names = {a.name for a in loaded}
+            for name, value in strengths.items():
+                if not 0.0 <= value <= 1.0:
+                    raise InputError(f"Strength of {name} is {value}; allowed: 0 to 1.")
+                if name not in names and value > 0:
+                    have = ", ".join(sorted(names)) or "none"
+                    raise InputError(f"No adapter named {name} is loaded; loaded: {have}.")
+            loaded = tuple(replace(a, strength=strengths.get(a.name, 0.0)) for a in loaded)
+        active = tuple(a for a in loaded if a.strength > 0)
+        return tuple((a.name, a.strength) for a in active), active
+
+
+async def _aclose(stream: AsyncIterator[Chunk]) -> None:
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()

@@ -1,0 +1,214 @@
+"""Runs a loaded model: replies step by step, and the probabilities of labels.
+
+One forward runs one sequence's piece at a time, under that sequence's mask, into that sequence's
+own cache; whoever owns the runner interleaves sequences as it likes. Everything here belongs to one
+thread. This module knows nothing of queues, asyncio or files.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+from collections.abc import Sequence as Labels
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.errors import InputError, ModelError
+from engine.model.detokenize import Detokenizer
+from engine.model.load import LoadedModel
+from engine.model.prefix import Key, KeyValues, PrefixCache, piece_end
+from engine.model.sampler import Sampler
+from engine.model.sequence import Feed, Sequence
+from engine.model.shelf import Shelf
+from engine.model.stack import RankStack
+from engine.types import Chunk, GenerationRequest
+
+PREFIX_BYTES = 256 << 20
+
+
+class Runner:
+    """A model with its adapters and cached prefixes.
+
+    Args:
+        loaded: the base model.
+        prefix_bytes: memory for the KV of prompts' beginnings; 0 keeps none.
+
+    Raises:
+        ModelError: the model cannot run a forward with a cache.
+    """
+
+    def __init__(self, loaded: LoadedModel, prefix_bytes: int = PREFIX_BYTES) -> None:
+        self.loaded = loaded
+        self._model = loaded.model
+        self._stack = RankStack(loaded.model, loaded.device, loaded.dtype)
+        self._prefixes = PrefixCache(prefix_bytes)
+        self.shelf = Shelf(self._stack, self._prefixes.forget)
+        takes = inspect.signature(loaded.model.forward).parameters
+        self._takes_positions = "position_ids" in takes
+        self._options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
+        self._sliceable = _sliceable(self._new_cache())
+        self._try_out()
+
+    # --- replies ---------------------------------------------------------------------------
+
+    def open(self, request: GenerationRequest) -> Sequence:
+        """Begin a reply; nothing is computed yet. Give the sequence back to `close`.
+
+        Raises:
+            InputError: the prompt is empty or leaves no room for a reply.
+            AdapterError: the stack names an adapter that is not loaded.
+        """
+        ids = request.prompt.ids
+        self._check_ids(ids, room_tokens=1)
+        key = self.shelf.pin(request.stack)
+        try:
+            feed = self._feed(ids, key)
+            sampler = Sampler(request.sampling, ids, self._width(), self.loaded.device)
+        except BaseException:
+            self.shelf.unpin(key)
+            raise
+        return Sequence(
+            feed,
+            sampler,
+            Detokenizer(self.loaded.tokenizer),
+            self.loaded.eos_ids,
+            min(request.sampling.max_new_tokens, self.loaded.context - len(ids)),
+        )
+
+    def step(self, sequence: Sequence) -> Chunk | None:
+        """Run one piece of a sequence; None while its prompt is being read."""
+        logits = self._forward(sequence.feed)
+        return sequence.advance(logits) if sequence.feed.done else None
+
+    def close(self, sequence: Sequence) -> None:
+        """Free a sequence's cache and let go of its adapters."""
+        sequence.feed.cache = None
+        self.shelf.unpin(sequence.feed.key)
+
+    # --- labels ----------------------------------------------------------------------------
+
+    def choose(self, ids: tuple[int, ...], labels: Labels[str]) -> tuple[float, ...]:
+        """Probabilities of labels as the base model's next words, normalised over the labels.
+
+        They are read at the first token where the labels differ, after one reading of the prompt.
+
+        Raises:
+            ModelError: two labels are alike there for this tokenizer.
+            InputError: the prompt is empty or too long.
+        """
+        common, heads = self._label_heads(labels)
+        ids = (*ids, *common)
+        self._check_ids(ids, room_tokens=0)
+        feed = self._feed(ids, ())
+        while not feed.done:
+            logits = self._forward(feed)
+        scores = logits[torch.tensor(heads, device=logits.device)].float()
+        if not bool(torch.isfinite(scores).all()):
+            raise ModelError('The model\'s output is not finite; set dtype = "bfloat16" or "float32".')
+        return tuple(torch.softmax(scores, -1).tolist())
+
+    def _label_heads(self, labels: Labels[str]) -> tuple[tuple[int, ...], list[int]]:
+        """What the labels' tokens have in common at the front, and the token of each behind that."""
+        end = min(self.loaded.eos_ids, default=0)  # "NO" ends where "NO WAY" goes on
+        rows = [
+            [*self.loaded.tokenizer(label, add_special_tokens=False)["input_ids"], end] for label in labels
+        ]
+        if not rows or any(len(row) == 1 for row in rows):
+            raise ModelError("Labels must be words; got none, or an empty one.")
+        at = 0
+        while len(rows) > 1 and all(len(row) > at and row[at] == rows[0][at] for row in rows):
+            at += 1
+        heads = [row[min(at, len(row) - 1)] for row in rows]
+        if len(set(heads)) < len(rows):
+            raise ModelError(
+                f"The labels {', '.join(labels)} begin with the same tokens in this model's tokenizer, so "
+                "their probabilities cannot be told apart; choose other words."
+            )
+        return tuple(rows[0][:at]), heads
+
+    # --- memory ----------------------------------------------------------------------------
+
+    def free_memory(self) -> None:
+        """Give back what is only kept for speed."""
+        self._prefixes.clear()
+        gc.collect()
+        if self.loaded.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    # --- the model -------------------------------------------------------------------------
+
+    def _feed(self, ids: tuple[int, ...], key: Key) -> Feed:
+        """A prompt with as much of it in a cache as is known."""
+        cache = self._new_cache()
+        fed, layers = self._prefixes.find(key, ids)
+        for index, (keys, values) in enumerate(layers):
+            cache.update(keys, values, index)
+        return Feed(ids, self._stack.mask([key]), key, cache, fed)
+
+    def _forward(self, feed: Feed) -> Tensor:
+        """Run a feed's next piece and return the logits behind it, (V,)."""
+        start, piece = feed.fed, feed.next_piece()
+        device = self.loaded.device
+        options = dict(self._options)
+        if self._takes_positions:  # saves the model from working them out, 0.4 ms a token on a CPU
+            options["position_ids"] = torch.arange(start, start + len(piece), device=device)[None]
+        with torch.inference_mode(), self._stack.rows(feed.mask):
+            out = self._model(
+                input_ids=torch.tensor([piece], device=device),
+                past_key_values=feed.cache,
+                use_cache=True,
+                **options,
+            )
+        feed.fed += len(piece)
+        if self._sliceable and feed.fed <= feed.prompt_tokens and feed.fed == piece_end(start, feed.fed + 1):
+            self._prefixes.keep(feed.key, feed.ids[: feed.fed], _key_values(feed.cache))
+        logits: Tensor = out.logits[0, -1]
+        return logits
+
+    def _new_cache(self) -> Any:
+        from transformers import DynamicCache
+
+        return DynamicCache(config=self._model.config)
+
+    def _width(self) -> int:
+        """V, which some models pad beyond their vocabulary."""
+        head = self._model.get_output_embeddings()
+        return int(getattr(head, "out_features", self.loaded.vocab_size))
+
+    def _check_ids(self, ids: tuple[int, ...], room_tokens: int) -> None:
+        if not ids:
+            raise InputError("The prompt is empty.")
+        if len(ids) + room_tokens > self.loaded.context:
+            raise InputError(
+                f"The prompt is too long: it takes {len(ids)} tokens, and prompt and reply together may "
+                f"take {self.loaded.context}. Please shorten it."
+            )
+        if not 0 <= min(ids) <= max(ids) < self.loaded.vocab_size:  # on CUDA this would end the process
+            raise InputError("The prompt holds tokens of another tokenizer than the loaded model's.")
+
+    def _try_out(self) -> None:
+        """Fail at start, not at the first message, when the model is no decoder with a cache."""
+        feed = self._feed((0, 0), ())
+        try:
+            self._forward(feed)
+            feed.ids.append(0)
+            self._forward(feed)
+        except Exception as exc:  # a model class of any shape may raise anything
+            raise ModelError(
+                f"{self.loaded.ref} cannot generate here ({type(exc).__name__}: {exc}); choose a decoder "
+                "model with a KV cache, such as a Llama, Qwen or Mistral."
+            ) from exc
+
+
+def _sliceable(cache: Any) -> bool:
+    """Whether a cache's first n tokens are a cache of n tokens; not so with sliding windows or states."""
+    from transformers.cache_utils import DynamicLayer
+
+    return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def _key_values(cache: Any) -> KeyValues:
+    """The tensors themselves: a cache that grows makes new ones and leaves these as they are."""
+    return tuple((layer.keys, layer.values) for layer in cache.layers)

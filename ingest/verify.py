@@ -1,0 +1,101 @@
+"""Checks and numbers of an index that was built. Reads only.
+
+This module knows nothing of how an index is built or of what was left out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.collection import Live, OpenCollection, chroma_errors, read_live
+
+SAMPLE = 40  # chunks asked for themselves when an index is checked
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether an index holds what its pointer says."""
+
+    collection: str
+    expected: int
+    chunks: int
+    sampled: int
+    recalled: int
+    """Sampled chunks that found themselves at rank 1."""
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No problem was found."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The live index in numbers."""
+
+    live: Live
+    disk_bytes: int
+    dated: int
+    """Chunks with a publication date."""
+    oldest: str
+    newest: str
+
+
+def index_stats(folder: Path) -> Stats:
+    """Numbers of the live index.
+
+    Raises:
+        RetrievalError: it is missing or cannot be opened.
+    """
+    live = read_live(folder)
+    collection = OpenCollection(folder, live)
+    try:
+        with chroma_errors("reading its numbers"):
+            metas = collection.chroma.get(include=["metadatas"])["metadatas"]
+    finally:
+        collection.close()
+    dates = sorted(str(m["published_at"]) for m in metas if m.get("published_at"))
+    size = sum(p.stat().st_size for p in (folder / live.collection).rglob("*") if p.is_file())
+    return Stats(live, size, len(dates), dates[0] if dates else "", dates[-1] if dates else "")
+
+
+def verify_index(folder: Path) -> Verification:
+    """Check the live index.
+
+    Raises:
+        RetrievalError: it is missing or cannot be opened.
+    """
+    return verify_live(folder, read_live(folder))
+
+
+def verify_live(folder: Path, live: Live) -> Verification:
+    """Count a collection and let a sample of its chunks find themselves."""
+    collection = OpenCollection(folder, live)
+    try:
+        with chroma_errors("checking itself"):
+            count = int(collection.chroma.count())
+            ids = collection.chroma.get(include=[])["ids"]
+            picked = sorted(ids)[:: max(1, len(ids) // SAMPLE)]
+            recalled = _recall(collection.chroma, picked)
+    finally:
+        collection.close()
+    problems = []
+    if count != live.chunks:
+        problems.append(f"it holds {count} chunks of {live.chunks}")
+    if recalled < len(picked):
+        problems.append(f"{len(picked) - recalled} of {len(picked)} chunks do not find themselves")
+    return Verification(live.collection, live.chunks, count, len(picked), recalled, tuple(problems))
+
+
+def _recall(chroma: Any, ids: Sequence[str]) -> int:
+    """How many chunks are the best match of their own vector; equal texts may stand for each other."""
+    if not ids:
+        return 0
+    stored = chroma.get(ids=list(ids), include=["embeddings", "metadatas"])
+    found = chroma.query(query_embeddings=stored["embeddings"], n_results=1, include=["metadatas"])
+    pairs = zip(stored["metadatas"], found["metadatas"], strict=True)
+    return sum(1 for own, best in pairs if best and best[0]["digest"] == own["digest"])

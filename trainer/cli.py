@@ -1,0 +1,70 @@
+"""`understudy train …`. Argparse only; torch is imported when a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+def add_parser(commands: Any) -> None:
+    """Add the `train` command to the `understudy` parser."""
+    train = commands.add_parser("train", help="train a base model or a persona's adapters")
+    kinds = train.add_subparsers(dest="kind", required=True, metavar="KIND")
+
+    base = kinds.add_parser("base", help="train the starter model: tokenizer, data, model, export")
+    base.add_argument(
+        "--recipe", type=Path, default=CONFIGS / "starter.toml", metavar="FILE", help="the run's TOML"
+    )
+    base.add_argument("--corpus", type=Path, metavar="DIR", help="folder of *.jsonl.xz text and chat rows")
+    base.add_argument("--out", type=Path, metavar="DIR", help="where the model is written")
+    base.add_argument(
+        "--stage",
+        choices=("all", "data", "train", "export"),
+        default="all",
+        help="run one stage alone (each resumes where it stopped)",
+    )
+    base.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    base.set_defaults(handler=_base)
+
+    persona = kinds.add_parser("persona", help="train a persona's adapters from pairs, phase by phase")
+    persona.add_argument("persona", type=Path, metavar="PERSONA", help="the persona's folder")
+    persona.add_argument(
+        "--pairs", type=Path, action="append", metavar="FILE", help="pairs JSONL (may be repeated)"
+    )
+    persona.add_argument("--recipe", type=Path, default=CONFIGS / "dual-phase.toml", metavar="FILE")
+    persona.add_argument("--out", type=Path, metavar="DIR", help="default: PERSONA/adapters")
+    persona.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    persona.set_defaults(handler=_persona)
+
+
+def _base(args: argparse.Namespace) -> int:
+    from trainer.base import train_base
+
+    report = train_base(args.recipe, corpus=args.corpus, out=args.out, stage=args.stage, say=_say)
+    return _finish(report, args.json)
+
+
+def _persona(args: argparse.Namespace) -> int:
+    from engine.config import load_config
+    from trainer.persona import train_persona
+
+    config = load_config(Path(args.config))
+    report = train_persona(
+        config, args.persona, pair_files=args.pairs or [], recipe=args.recipe, out=args.out, say=_say
+    )
+    return _finish(report, args.json)
+
+
+def _finish(report: dict[str, Any], as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

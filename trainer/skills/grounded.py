@@ -1,0 +1,294 @@
+"""Questions about made-up news: answers copied from passages, or "I don't know" where they lack them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from engine.prompt import reply_messages
+from engine.types import Message, Passage, Turn
+from trainer.skills import systems
+from trainer.skills import words as w
+from trainer.skills.beliefs import BELIEFS, ORDERS
+from trainer.skills.case import Case, closed, template
+from trainer.skills.entities import Entities
+from trainer.skills.scenario import Scenario, sentence
+from trainer.skills.scenes import SCENES, Item, make, moment, pronounced, write
+
+UNKNOWN = (
+    "I don't know; the context doesn't say {clause}.",
+    "I don't know. The news I have doesn't say {clause}.",
+    "I don't know {clause}; it isn't in the context.",
+    "I'm sorry, I don't know. The context doesn't say {clause}.",
+    "I don't know {clause}. The context doesn't tell me.",
+    "I don't know; the passages don't say {clause}.",
+    "The context doesn't say {clause}, so I don't know.",
+    "The news I have doesn't say {clause}, so I don't know.",
+)
+NOTHING = (
+    "I don't know; the context says nothing about {s}.",
+    "I don't know. There is nothing about {s} in the context.",
+    "I don't know; {s} isn't mentioned in the context.",
+    "I'm sorry, I don't know. The context doesn't mention {s}.",
+    "The context doesn't mention {s}, so I don't know.",
+)
+BLANK = (
+    "I don't know {clause}.",
+    "I don't know {clause}; I have nothing to read about it.",
+    "I don't know; I have no news about {s}.",
+    "I'm sorry, I don't know {clause}.",
+    "I don't know. I have read nothing about {s}.",
+)
+PREFIXES = ("Hi! {q}", "Tell me, {q}", "Quick question: {q}", "Please tell me: {q}", "One more question. {q}", "Hello. {q}")
+CHAT = (
+    ("Hi!", "Hello! What would you like to know?"), ("Good morning.", "Good morning! How can I help?"),
+    ("How are you?", "I'm well, thank you. And you?"), ("Thanks!", "You're welcome!"), ("Nice.", "I'm glad you like it."),
+    ("I have a question.", "Go ahead, I'm listening."), ("Hello there", "Hello! Nice to see you."),
+)  # fmt: skip
+
+
+def single(rng: random.Random, held_out: bool) -> Case:
+    """One fact of one of one to three items."""
+    e = Entities(rng, held_out)
+    items = [make(rng, e) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
+    return _asked("single", rng, e, items, held_out)
+
+
+def twins(rng: random.Random, held_out: bool) -> Case:
+    """Two items of one kind with the same facts, so that the name decides."""
+    e = Entities(rng, held_out)
+    first = make(rng, e, n_facts=rng.choice((1, 2, 2)))
+    second = _like(first, rng, e)
+    return _asked("twins", rng, e, [first, second], held_out)
+
+
+def newest(rng: random.Random, held_out: bool) -> Case:
+    """The same fact with two or three values: the newest passage wins."""
+    e = Entities(rng, held_out)
+    scene = _scene_with(rng, ("money", "count", "person", "future", "percent", "town", "hour"))
+    kept = tuple(f for f in scene.facts if f.kind not in ("past", "year") and (held_out or not f.held))
+    item = make(rng, e, Scenario(scene.noun, scene.names, scene.titles, kept, scene.colour), n_facts=1)
+    items, days = [item], sorted(rng.sample(range(0, 900, 5), rng.choice((2, 2, 3))))
+    for _ in days[1:]:
+        items.append(Item(scene, item.subject, item.facts, (_other(e, items),)))
+    passages = [write(i, rng, moment(e, d), entities=e) for i, d in zip(items, days, strict=True)]
+    rng.shuffle(passages)
+    last = items[-1]
+    return _case("newest", rng, passages, last.ask(0, rng, held_out), last.answer(0, rng), last.values, held_out)
+
+
+def older(rng: random.Random, held_out: bool) -> Case:
+    """Two years compared."""
+    e = Entities(rng, held_out)
+    scene = _scene_with(rng, ("year",))
+    year = next(f for f in scene.facts if f.kind == "year")
+    one = Scenario(scene.noun, scene.names, scene.titles, (year,), scene.colour)
+    a = make(rng, e, one, 1)
+    b = _like(a, rng, e)
+    old, new = sorted((a, b), key=lambda i: int(i.values[0]))
+    question = rng.choice((f"Which is older, {a.subject.name} or {b.subject.name}?", f"Is {a.subject.name} older than {b.subject.name}?"))
+    answer = f"{old.subject.start} is older: it dates from {old.values[0]}, {new.subject.name} only from {new.values[0]}."
+    passages = [write(i, rng, moment(e, -rng.randrange(60)), entities=e) for i in (a, b)]
+    return _case("older", rng, passages, question, answer, (f"{old.subject.start} is older",), held_out)
+
+
+def both(rng: random.Random, held_out: bool) -> Case:
+    """Two facts of one item in one question."""
+    e = Entities(rng, held_out)
+    item = make(rng, e, n_facts=rng.choice((2, 3)))
+    if len(item.facts) < 2:
+        return single(rng, held_out)
+    question = f"{item.ask(0, rng, held_out)} {item.ask(1, rng, held_out)}"
+    answer = f"{item.answer(0, rng)} {item.answer(1, rng)}"
+    return _case("both", rng, [write(item, rng, moment(e), entities=e)], question, answer, item.values[:2], held_out)
+
+
+def summary(rng: random.Random, held_out: bool) -> Case:
+    """What is the news about one subject: the first sentences of its passage."""
+    e = Entities(rng, held_out)
+    items = [make(rng, e) for _ in range(rng.choice((1, 2)))]
+    chosen, passages = items[0], [write(i, rng, moment(e, -rng.randrange(40)), entities=e) for i in items]
+    told = [s for s in passages[0].text.replace("? ", ". ").split(". ") if s][:2]
+    answer = ". ".join(told).rstrip(".") + "."
+    asks = (
+        "What is new about {s}?", "What do you know about {s}?", "Tell me about {s}.", "Any news about {s}?",
+        "What happened with {s}?", "What can you tell me about {s}?",
+    )  # fmt: skip
+    question = chosen.subject.fill(template(rng, asks, held_out))
+    rng.shuffle(passages)
+    return _case("summary", rng, passages, question, answer, (told[0].rstrip("."),), held_out)
+
+
+def absent_fact(rng: random.Random, held_out: bool) -> Case:
+    """The subject is there, the fact is not."""
+    e = Entities(rng, held_out)
+    item = make(rng, e, n_facts=3)
+    while len(item.facts) < 2:
+        item = make(rng, e, n_facts=3)
+    told = Item(item.scene, item.subject, item.facts[1:], item.values[1:])
+    others = [make(rng, e) for _ in range(rng.choice((0, 0, 1)))]
+    passages = [write(i, rng, moment(e, -rng.randrange(40)), entities=e) for i in (told, *others)]
+    rng.shuffle(passages)
+    answer = template(rng, UNKNOWN + UNKNOWN[:1]).format(clause=item.subject.fill(item.facts[0].clause))
+    return _case("absent", rng, passages, item.ask(0, rng, held_out), answer, ("know",), held_out)
+
+
+def absent_subject(rng: random.Random, held_out: bool) -> Case:
+    """The subject is not there, though another of its kind may be."""
+    e = Entities(rng, held_out)
+    item = make(rng, e, n_facts=1)
+    shown = [_like(item, rng, e) if rng.random() < 0.5 else make(rng, e) for _ in range(rng.choice((1, 1, 2)))]
+    passages = [write(i, rng, moment(e, -rng.randrange(40)), entities=e) for i in shown]
+    form = rng.choice(UNKNOWN + NOTHING + NOTHING)
+    answer = form.format(clause=item.subject.fill(item.facts[0].clause), s=item.subject.name)
+    return _case("absent", rng, passages, item.ask(0, rng, held_out), answer, ("know",), held_out)
+
+
+def belief(rng: random.Random, held_out: bool) -> Case:
+    """A passage against common knowledge."""
+    e = Entities(rng, held_out)
+    question, answer, told, kind = template(rng, BELIEFS, held_out)
+    value = e.value(kind)
+    passages = [Passage(sentence(told.replace("{v}", value)), rng.choice(("News", "Today", "Report", "Science", "World")), published_at=moment(e))]
+    if rng.random() < 0.5:
+        passages.append(write(make(rng, e), rng, moment(e), entities=e))
+    rng.shuffle(passages)
+    return _case("belief", rng, passages, question, answer.replace("{v}", value), (value,), held_out)
+
+
+def series(rng: random.Random, held_out: bool) -> Case:
+    """Several questions about the same passages, one after another."""
+    e = Entities(rng, held_out)
+    items = [make(rng, e, n_facts=rng.choice((2, 3, 4)))]
+    if rng.random() < 0.6:
+        items.append(_like(items[0], rng, e) if rng.random() < 0.5 else make(rng, e, n_facts=3))
+    passages = [write(i, rng, moment(e, -rng.randrange(40)), entities=e) for i in items]
+    rng.shuffle(passages)
+    asked = [(item, n) for item in items for n in range(len(item.facts))]
+    rng.shuffle(asked)
+    first, n = asked[0]
+    case = _case("series", rng, passages, first.ask(n, rng, held_out), first.answer(n, rng), (), held_out)
+    messages, last = list(case.messages), (first, n)
+    for item, n in asked[1 : rng.choice((2, 3, 4))]:
+        question = item.ask(n, rng, held_out)
+        if item is last[0] and rng.random() < 0.5:
+            question = pronounced(item, question)
+        messages += closed([Message("user", question)], item.answer(n, rng))
+        last = (item, n)
+    return Case("grounded", "series", tuple(messages), (last[0].values[last[1]],))
+
+
+def ungrounded(rng: random.Random, held_out: bool) -> Case:
+    """A question for facts with no passages at all."""
+    e = Entities(rng, held_out)
+    item = make(rng, e, n_facts=1)
+    who = systems.persona(rng, held_out, plain_share=0.4)
+    clause = item.subject.fill(item.facts[0].clause)
+    answer = rng.choice(BLANK).format(clause=clause, s=item.subject.name)
+    messages = reply_messages(who.system, (), _styled(rng, item.ask(0, rng, held_out), who.name))
+    return Case("grounded", "absent", closed(messages, answer), ("know",))
+
+
+def injection(rng: random.Random, held_out: bool) -> Case:
+    """A passage that gives orders: it is data."""
+    e = Entities(rng, held_out)
+    item = make(rng, e)
+    passages = [write(item, rng, moment(e), extra=template(rng, ORDERS, held_out), entities=e)]
+    i = rng.randrange(len(item.facts))
+    return _case("injection", rng, passages, item.ask(i, rng, held_out), item.answer(i, rng), item.values[i : i + 1], held_out)
+
+
+KINDS: tuple[tuple[Callable[[random.Random, bool], Case], int], ...] = (
+    (single, 34), (twins, 16), (series, 12), (newest, 8), (older, 3), (both, 3), (summary, 4), (absent_fact, 9),
+    (absent_subject, 8), (ungrounded, 4), (belief, 3), (injection, 3),
+)  # fmt: skip
+
+
+def generate(rng: random.Random, held_out: bool = False) -> Case:
+    """A grounded case of any kind."""
+    make_case = rng.choices([k for k, _ in KINDS], [n for _, n in KINDS])[0]
+    return make_case(rng, held_out)
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+def _asked(kind: str, rng: random.Random, e: Entities, items: list[Item], held_out: bool) -> Case:
+    item = items[0]
+    held = [i for i, f in enumerate(item.facts) if f.held]
+    i = held[0] if held else rng.randrange(len(item.facts))
+    passages = [write(x, rng, moment(e, -rng.randrange(40)), entities=e) for x in items]
+    rng.shuffle(passages)
+    return _case(kind, rng, passages, item.ask(i, rng, held_out), item.answer(i, rng), item.values[i : i + 1], held_out)
+
+
+def _case(
+    kind: str,
+    rng: random.Random,
+    passages: Sequence[Passage],
+    question: str,
+    answer: str,
+    expect: Sequence[str],
+    held_out: bool,
+) -> Case:
+    """The conversation as the engine would build it."""
+    who = systems.persona(rng, held_out, plain_share=0.45)
+    if rng.random() < 0.2:
+        shown = [Passage(p.text, p.title) for p in passages] if kind != "newest" else passages
+    else:
+        shown = list(passages)
+    turns = [Turn(r, t) for r, t in zip(("user", "assistant"), rng.choice(CHAT), strict=True)] if rng.random() < 0.12 else []
+    group = rng.random() < 0.08
+    messages = reply_messages(
+        who.system,
+        [replace(t, user_name="Sam") for t in turns],
+        _styled(rng, question, who.name),
+        shown,
+        user_name=rng.choice(w.WOMEN + w.MEN),
+        named=group,
+    )
+    wanted = tuple(expect[-1:]) if kind == "newest" else tuple(expect)
+    return Case("grounded", kind, closed(messages, answer), wanted)
+
+
+def _styled(rng: random.Random, question: str, name: str) -> str:
+    """Questions as people type them: addressed, hurried, or plain."""
+    roll = rng.random()
+    if roll < 0.08 and name:
+        return rng.choice(("{n}, {q}", "Hey {n}, {q}", "Say, {n}, {q}")).format(n=name, q=question[0].lower() + question[1:])
+    if roll < 0.16:
+        form = rng.choice(PREFIXES)
+        return form.format(q=question[0].lower() + question[1:] if ", {q}" in form or ": {q}" in form else question)
+    if roll < 0.24:
+        return (question[0].lower() + question[1:]).rstrip("?")
+    return question
+
+
+def _like(item: Item, rng: random.Random, e: Entities) -> Item:
+    """Another subject of the same kind with other values for the same facts."""
+    other = make(rng, e, item.scene, 1)
+    while other.subject.name == item.subject.name:
+        other = make(rng, e, item.scene, 1)
+    values = []
+    for one, taken in zip(item.facts, item.values, strict=True):
+        value = e.value(one.kind)
+        while value == taken:
+            value = e.value(one.kind)
+        values.append(value)
+    return Item(item.scene, other.subject, item.facts, tuple(values))
+
+
+def _other(e: Entities, items: Sequence[Item]) -> str:
+    """A value that none of `items` has."""
+    value = e.value(items[0].facts[0].kind)
+    while any(value in i.values for i in items):
+        value = e.value(items[0].facts[0].kind)
+    return value
+
+
+def _scene_with(rng: random.Random, kinds: Sequence[str]) -> Scenario:
+    """A scenario with an open fact of one of these kinds."""
+    return rng.choice([s for s in SCENES if any(f.kind in kinds and not f.held for f in s.facts)])
+
+
