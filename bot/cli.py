@@ -15,6 +15,16 @@ from engine.config import Config, load_config
 from engine.errors import UnderstudyError
 from engine.secrets import read_env
 
+LIBRARY_LEVELS = {
+    "httpx": logging.WARNING,  # logs URLs, some with a token in their path
+    "httpcore": logging.WARNING,
+    "chromadb": logging.WARNING,
+    "sentence_transformers": logging.WARNING,
+    "apscheduler": logging.WARNING,
+    "telegram.ext": logging.WARNING,
+    "bitsandbytes": logging.ERROR,  # warns of optional kernels on every CPU start
+}
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Every command with its options."""
@@ -137,9 +147,8 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
-    # These log URLs, some with a token in their path.
-    for name in ("httpx", "httpcore", "chromadb", "sentence_transformers", "apscheduler", "telegram.ext"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, quiet in LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(quiet)
 
 
 def _utf8() -> None:

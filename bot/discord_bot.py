@@ -207,12 +207,15 @@ class DiscordBot:
 
     async def _on_command(self, interaction: Interaction, name: str, args: str) -> None:
         fallback = self._listener.channel(interaction.channel_id or 0, interaction.id, refer=False)
-        await answer(interaction, name, args, self._relay, fallback, discord_footer)
+        self._spawn(answer(interaction, name, args, self._relay, fallback, discord_footer))
 
     # --- tasks -----------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the gateway; its errors are logged and end nothing else."""
+        if self._closed.is_set():
+            work.close()
+            return
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

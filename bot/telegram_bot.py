@@ -19,7 +19,7 @@ from telegram.error import InvalidToken, TelegramError
 
 from bot.commands import COMMANDS
 from bot.telegram_answers import Answers
-from bot.telegram_client import Client, Hush, build_client
+from bot.telegram_client import Client, Hush, brief, build_client
 from bot.telegram_inbox import read
 from bot.telegram_poll import Backoff, Poller
 from bot.types import RelayLike
@@ -79,7 +79,7 @@ class TelegramBot:
         try:
             await self._connect(self._client)
         except TelegramError as exc:
-            log.warning("Telegram cannot be reached yet (%s); trying again.", exc.message)
+            log.warning("Telegram cannot be reached yet (%s); trying again.", brief(exc))
 
     async def run(self) -> None:
         """Fetch and answer until `close`.
@@ -134,7 +134,7 @@ class TelegramBot:
             try:
                 await self._connect(client)
             except TelegramError as exc:
-                log.info("Telegram still cannot be reached: %s", exc.message)
+                log.info("Telegram still cannot be reached: %s", brief(exc))
         self._answers = self._answers or Answers(client, self._relay, self._config.edit_interval_s)
         await self._resume(self._answers)
         self._poller = self._poller or Poller(client, self._take)
@@ -151,7 +151,7 @@ class TelegramBot:
         try:
             await client.set_my_commands([telegram.BotCommand(n, what) for n, what in COMMANDS.items()])
         except TelegramError as exc:
-            log.warning("the list of commands could not be set: %s", exc.message)
+            log.warning("the list of commands could not be set: %s", brief(exc))
 
     async def _resume(self, answers: Answers) -> None:
         """Take up what an earlier process left, once."""

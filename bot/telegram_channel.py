@@ -27,7 +27,7 @@ from telegram.error import (
 
 from bot.delivery import MessageGone
 from bot.splitting import split
-from bot.telegram_client import retry_after_s, says
+from bot.telegram_client import brief, retry_after_s, says
 from bot.telegram_format import to_markdown_v2, utf16_length, without_pings
 from bot.telegram_pace import ChatPace
 from bot.types import ChannelGone, SlowDown
@@ -229,7 +229,7 @@ class TelegramChannel:
                 self._pace.pause(retry_after_s(exc))
                 raise SlowDown(retry_after_s(exc)) from exc
             except Forbidden as exc:
-                raise ChannelGone(exc.message) from exc
+                raise ChannelGone(brief(exc)) from exc
             except ChatMigrated as exc:
                 self._place = replace(self._place, chat_id=exc.new_chat_id)
             except BadRequest:
@@ -238,7 +238,7 @@ class TelegramChannel:
                 raise SlowDown(REVOKED_S) from exc
             except NetworkError as exc:
                 delay_s = next(delays_s, None)
-                log.warning("Telegram could not be reached: %s", exc.message)
+                log.warning("Telegram could not be reached: %s", brief(exc))
                 if delay_s is None:
                     raise SlowDown(SLOW_DOWN_S) from exc
                 await asyncio.sleep(delay_s)
@@ -248,5 +248,5 @@ class TelegramChannel:
 
 def _refused(exc: BadRequest) -> ChannelGone:
     """The server will never take this: chat not found, no right to write, topic closed, and the like."""
-    log.error("Telegram refused a message: %s", exc.message)
-    return ChannelGone(exc.message)
+    log.error("Telegram refused a message: %s", brief(exc))
+    return ChannelGone(brief(exc))

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import logging
 import re
+import ssl
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
+import httpx
 import telegram
 from telegram.error import BadRequest, RetryAfter, TelegramError
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
@@ -31,6 +34,12 @@ TIMEOUT_S = 20.0  # reading and writing; generous, because a message that timed 
 CONNECT_TIMEOUT_S = 10.0
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all connections: reading the certificates takes longer than all else at start."""
+    return httpx.create_ssl_context()
+
+
 class TokenRequest(HTTPXRequest):
     """The library's own transport, with the token put into the URL on its way out."""
 
@@ -43,6 +52,7 @@ class TokenRequest(HTTPXRequest):
             write_timeout=TIMEOUT_S,
             connect_timeout=CONNECT_TIMEOUT_S,
             pool_timeout=TIMEOUT_S,
+            httpx_kwargs={"verify": _tls()},
         )
         self._secret = token
 
@@ -103,7 +113,8 @@ class Hush(logging.Filter):
     In force between `start` and `stop`.
     """
 
-    LOGGERS = ("httpx", "telegram.Bot")
+    PAYLOADS = "telegram.request.BaseRequest"  # logs nothing but answers that are no JSON, whole
+    LOGGERS = ("httpx", "telegram.Bot", PAYLOADS)
 
     def __init__(self, token: Secret) -> None:
         super().__init__()
@@ -111,6 +122,8 @@ class Hush(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record may be seen."""
+        if record.name == self.PAYLOADS:
+            return False
         if record.name == "telegram.Bot" and record.levelno < logging.INFO:
             return False  # every request with all its parameters
         return self._secret.reveal() not in record.getMessage()
@@ -144,6 +157,11 @@ async def fetch_text(client: Client, document: telegram.Document) -> str:
     text = data.decode("utf-8-sig", "replace").strip()
     fence = "`" * max(3, 1 + max((len(ticks) for ticks in re.findall("`+", text)), default=0))
     return f"{name}:\n{fence}\n{text}\n{fence}"
+
+
+def brief(exc: TelegramError) -> str:
+    """What went wrong, for a log line; a proxy's error page may be part of the message."""
+    return exc.message[:120]
 
 
 def retry_after_s(exc: RetryAfter) -> float:

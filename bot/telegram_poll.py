@@ -17,7 +17,7 @@ from typing import Any
 import telegram
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
-from bot.telegram_client import Client, retry_after_s
+from bot.telegram_client import Client, brief, retry_after_s
 
 log = logging.getLogger(__name__)
 
@@ -139,14 +139,14 @@ class Poller:
                     "start again.",
                 )
             case _:
-                self._tell("unreachable", f"Telegram cannot be reached ({exc.message}); trying again.")
+                self._tell("unreachable", f"Telegram cannot be reached ({brief(exc)}); trying again.")
         return delay_s
 
     async def _remove_webhook(self) -> None:
         try:
             await self._client.delete_webhook(drop_pending_updates=False)
         except TelegramError as exc:
-            log.warning("the webhook could not be removed: %s", exc.message)
+            log.warning("the webhook could not be removed: %s", brief(exc))
 
     def _tell(self, state: str, sentence: str, *, exc_info: bool = False) -> None:
         """Log a change, but not each time when it goes back and forth."""

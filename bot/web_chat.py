@@ -243,6 +243,6 @@ def _incoming(session: Session, text: str, message_id: str, options: Options) ->
         message_id=message_id,
         user_id=session.id,
         user_name="you",
-        text=text,
+        text=text.encode("utf-8", "replace").decode("utf-8"),  # JSON can spell half a character
         options=options.reply_options(),
     )

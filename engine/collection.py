@@ -91,7 +91,7 @@ def write_live(folder: Path, live: Live) -> None:
 
 
 @contextmanager
-def chroma_errors(doing: str) -> Iterator[None]:
+def chroma_errors(doing: str, mend: str = REBUILD) -> Iterator[None]:
     """Map whatever Chroma raises, its Rust core's panics included, to RetrievalError."""
     try:
         yield
@@ -101,7 +101,7 @@ def chroma_errors(doing: str) -> Iterator[None]:
         if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
             raise
         why = " ".join(str(exc).split())[:200] or type(exc).__name__
-        raise RetrievalError(f"The knowledge index failed while {doing} ({why}); {REBUILD}.") from exc
+        raise RetrievalError(f"The knowledge index failed while {doing} ({why}); {mend}.") from exc
 
 
 def open_client(folder: Path, url: str, collection: str) -> Any:
@@ -115,7 +115,8 @@ def open_client(folder: Path, url: str, collection: str) -> Any:
     Raises:
         RetrievalError: the folder or the server cannot be opened.
     """
-    with chroma_errors("opening " + (url or str(folder / collection))), _opening:
+    mend = "check that the server of retriever.url runs" if url else REBUILD
+    with chroma_errors(f"opening {url or folder / collection}", mend), _opening:
         import chromadb
         from chromadb.config import Settings
 

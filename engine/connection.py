@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from engine.errors import StorageError
@@ -45,8 +45,9 @@ _CAUSES = (
     ("is locked", "another process holds it; stop that process or try again in a moment"),
     ("no such table", _OLD),
     ("no such column", _OLD),
-    ("undefinedtable", _OLD),
-    ("undefinedcolumn", _OLD),
+    ('relation "', _OLD),  # PostgreSQL's words
+    ('column "', _OLD),
+    ("does not exist", "the database or its user does not exist; create it or correct [history] url"),
     ("unable to open", "it cannot be opened; check that its folder exists and may be written"),
     ("not a database", _DAMAGED),
     ("malformed", _DAMAGED),
@@ -57,10 +58,12 @@ _CAUSES = (
 
 def storage_error(exc: BaseException, url: URL) -> StorageError:
     """One sentence on what is wrong and how to mend it; no password and no stored text is in it."""
+    if isinstance(exc, DataError | IntegrityError):  # drivers quote the value: it may be somebody's message
+        return StorageError(f"The database {shown(url)} refused a value ({type(exc).__name__}).")
     origin = getattr(exc, "orig", None) or exc
-    said = f"{type(origin).__name__} {origin}".lower()
-    cause = next((words for needle, words in _CAUSES if needle in said), None)
-    return StorageError(f"The database {shown(url)} failed: {cause or f'{origin}'}.")
+    said = f"{type(origin).__name__} {origin}"
+    cause = next((words for needle, words in _CAUSES if needle in said.lower()), said)
+    return StorageError(f"The database {shown(url)} failed: {cause.rstrip('.')}.")
 
 
 @contextlib.contextmanager

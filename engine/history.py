@@ -173,10 +173,15 @@ class SqlHistory:
         await self._db.write(work)
 
     async def failed(self, message_pk: int, reason: str) -> None:
-        """Record that a message cannot be answered or its reply not delivered: it is not tried again."""
+        """Record that a message cannot be answered or its reply not delivered: it is not tried again.
+
+        A message whose reply is on the platform stays sent: it was a retry that failed.
+        """
 
         async def work(session: AsyncSession) -> None:
-            await _move(session, message_pk, "failed", reason)
+            if message := await _message(session, message_pk):
+                message.state = "sent" if message.state == "sent" else "failed"
+                message.failure = storable(reason)
 
         await self._db.write(work)
 
@@ -319,9 +324,9 @@ async def _message(session: AsyncSession, message_pk: int) -> MessageRow | None:
     return message
 
 
-async def _move(session: AsyncSession, message_pk: int, state: State, failure: str = "") -> MessageRow | None:
+async def _move(session: AsyncSession, message_pk: int, state: State) -> MessageRow | None:
     """The message in its new state, None when it was erased."""
     message = await _message(session, message_pk)
     if message is not None:
-        message.state, message.failure = state, storable(failure)
+        message.state, message.failure = state, ""
     return message

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from sqlalchemy import (
     JSON,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     MetaData,
@@ -34,6 +35,7 @@ from engine.types import AdapterInfo, Attachment, Decision, Incoming, Passage, R
 SCHEMA_REVISION = "0001"
 """The migration that these tables belong to; a database at another one is not opened."""
 
+V = TypeVar("V")
 State = Literal["received", "answered", "sent", "failed"]
 
 
@@ -141,8 +143,8 @@ class MessageRow(Base):
             text=self.text,
             is_group=self.is_group,
             sent_at=self.sent_at,
-            attachments=tuple(Attachment(**a) for a in self.attachments),
-            options=ReplyOptions(**self.options),
+            attachments=tuple(_made(Attachment, a) for a in self.attachments),
+            options=_made(ReplyOptions, self.options),
         )
 
 
@@ -165,14 +167,14 @@ class ReplyRow(Base):
     message_pk: Mapped[int] = mapped_column(ForeignKey("messages.pk", ondelete="CASCADE"), index=True)
     text: Mapped[str] = mapped_column(Text)
     retrieve: Mapped[bool]
-    probability: Mapped[float]
+    probability: Mapped[float] = mapped_column(Double)
     query: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(String(16))
     sources: Mapped[list[Any]]
     passages: Mapped[list[Any]]
     adapters: Mapped[list[Any]]
     timings_ms: Mapped[dict[str, Any]]
-    total_ms: Mapped[float | None]
+    total_ms: Mapped[float | None] = mapped_column(Double)
     finish: Mapped[str] = mapped_column(String(16))
     note: Mapped[str] = mapped_column(Text)
     prompt_tokens: Mapped[int]
@@ -211,7 +213,7 @@ class ReplyRow(Base):
             reply=self.text,
             decision=Decision(self.retrieve, self.probability, self.query, cast(Any, self.reason)),
             sources=tuple(map(_passage, self.sources, self.passages)),
-            adapters=tuple(AdapterInfo(**a) for a in self.adapters),
+            adapters=tuple(_made(AdapterInfo, a) for a in self.adapters),
             timings_ms=self.timings_ms,
             finish=cast(Any, self.finish),
             note=self.note,
@@ -247,8 +249,13 @@ def _fields(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
+def _made(kind: type[V], fields: Mapping[str, Any]) -> V:
+    """A value from stored fields; those that an older version had and this one has not are left out."""
+    known = getattr(kind, "__dataclass_fields__", {})
+    return kind(**{name: value for name, value in fields.items() if name in known})
+
+
 def _passage(source: Mapping[str, Any], text: str) -> Passage:
     published = source["published_at"]
-    return Passage(
-        **{**source, "published_at": datetime.fromisoformat(published) if published else None}, text=text
-    )
+    moment = datetime.fromisoformat(published) if published else None
+    return _made(Passage, {**source, "published_at": moment, "text": text})

@@ -20,8 +20,9 @@ Report = tuple[dict[str, Any], str, bool]
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `index` and its sub-commands; the top parser owns --config."""
+    """Add `index` and its sub-commands; the top parser owns --config and prints what is raised."""
     index = subparsers.add_parser("index", help="build, search and check the persona's knowledge index")
+    index.set_defaults(handler=run)
     commands = index.add_subparsers(dest="index_command", required=True, metavar="COMMAND")
     build = commands.add_parser("build", help="index the knowledge folder beside the live index, then swap")
     build.add_argument("--if-changed", action="store_true", help="keep the live index when nothing changed")
@@ -45,21 +46,18 @@ def run(args: argparse.Namespace) -> int:
         args: parsed arguments with `config`, the path of config.toml.
 
     Returns:
-        0, or 1 when something failed or a document was refused.
-    """
-    from engine.errors import UnderstudyError
+        0, or 1 when a document was refused or a check failed.
 
+    Raises:
+        UnderstudyError: the command failed; its text says how to mend it.
+    """
     commands: dict[str, Callable[[argparse.Namespace], Report]] = {
         "build": _build,
         "search": _search,
         "stats": _stats,
         "verify": _verify,
     }
-    try:
-        data, text, ok = commands[args.index_command](args)
-    except UnderstudyError as exc:
-        print(exc, file=sys.stderr)
-        return 1
+    data, text, ok = commands[args.index_command](args)
     print(json.dumps(data, ensure_ascii=False) if args.json else text)
     return 0 if ok else 1
 

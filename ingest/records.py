@@ -57,10 +57,10 @@ def headlines(documents: Sequence[Document]) -> Document | None:
     """A document that answers "What is in the news?": no single story is similar to that question.
 
     Returns:
-        the newest headlines with their dates, or None where there is no news.
+        the newest headlines with their dates, or None where there are too few to need it.
     """
     news = [(d.published_at, d.title) for d in documents if d.published_at and d.id.startswith(f"{NEWS}/")]
-    if not news:
+    if len(news) < HEADLINES:
         return None
     newest = sorted(news, reverse=True)[:HEADLINES]
     text = " ".join(f"{day.day} {day:%B %Y}: {title}." for day, title in newest)

@@ -25,10 +25,14 @@ Row = dict[str, Any]
 VAL_SHARE = 60  # one paragraph or dialogue in this many is kept for evaluation
 
 _CITED = re.compile(r"\s*\[(\d+)\]")
-_HEAD = re.compile(r"^(?P<title>[^\n]{1,150}?)(?: \((?P<date>\d{4}-\d{2})(?:-\d{2})?\))?: (?P<text>.+)$", re.S)
+_HEAD = re.compile(
+    r"^(?P<title>[^\n]{1,150}?)(?: \((?P<date>\d{4}-\d{2})(?:-\d{2})?\))?: (?P<text>.+)$", re.S
+)
 _TOPIC = re.compile(r"^Conversation:\nTopic: ([^\n]+)\n?")
 _LOWER_I = re.compile(r"\bi(?=\b(?!\.))")
-_ROUGH = re.compile(r"\b(fuck\w*|shit\w*|bitch\w*|cunt\w*|nigg\w*|fag\w*|whore\w*|rape\w*|porn\w*|slut\w*|dick)\b", re.I)
+_ROUGH = re.compile(
+    r"\b(fuck\w*|shit\w*|bitch\w*|cunt\w*|nigg\w*|fag\w*|whore\w*|rape\w*|porn\w*|slut\w*|dick)\b", re.I
+)
 
 BRIEF = (
     "You answer from the context in a few words.",
@@ -37,7 +41,17 @@ BRIEF = (
     "Give short answers from the context.",
     "You are an assistant who answers in a few words.",
 )
-UNTITLED = ("Encyclopedia", "Article", "Document", "Library", "Reference", "Handbook", "Archive", "Notes", "Book")
+UNTITLED = (
+    "Encyclopedia",
+    "Article",
+    "Document",
+    "Library",
+    "Reference",
+    "Handbook",
+    "Archive",
+    "Notes",
+    "Book",
+)
 UNKNOWN = (
     "I don't know; the context doesn't say.",
     "I don't know. The context doesn't hold the answer.",
@@ -61,9 +75,14 @@ class Grounded:
     def messages(self, keep: int, rng: random.Random) -> tuple[Message, ...]:
         """The conversation with the gold passages and others up to `keep`, in random order."""
         chosen = [p for p, g in zip(self.passages, self.gold, strict=True) if g]
-        chosen += [p for p, g in zip(self.passages, self.gold, strict=True) if not g][: max(0, keep - len(chosen))]
+        chosen += [p for p, g in zip(self.passages, self.gold, strict=True) if not g][
+            : max(0, keep - len(chosen))
+        ]
         rng.shuffle(chosen)
-        return (*reply_messages(self.system, (), self.question, chosen), Message("assistant", self.answer, trained=True))
+        return (
+            *reply_messages(self.system, (), self.question, chosen),
+            Message("assistant", self.answer, trained=True),
+        )
 
 
 def rows(path: Path, share: float = 1.0, seed: int = 0) -> Iterator[Row]:
@@ -111,6 +130,22 @@ def grounded(row: Row, rng: random.Random) -> Grounded | None:
     return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer)
 
 
+def paragraph_series(
+    rows_of_one: list[Row], rng: random.Random, most: int = 4
+) -> Iterator[tuple[Message, ...]]:
+    """Questions about one paragraph, several to a conversation: the passages are read once."""
+    rng.shuffle(rows_of_one)
+    while rows_of_one:
+        part, rows_of_one = rows_of_one[:most], rows_of_one[most:]
+        made = [g for g in (grounded(r, rng) for r in part) if g is not None]
+        if not made:
+            continue
+        messages = list(made[0].messages(rng.choice((1, 1, 1, 2)), rng))
+        for more in made[1:]:
+            messages += [Message("user", more.question), Message("assistant", more.answer, trained=True)]
+        yield tuple(messages)
+
+
 def grounded_key(row: Row) -> str:
     """The paragraph by which a grounded row falls to training or evaluation."""
     cited = _CITED.findall(row["messages"][-1]["content"])
@@ -127,14 +162,20 @@ def rewrite(row: Row, rng: random.Random) -> tuple[Message, ...] | None:
     user, answer = (" ".join(m["content"].split("\r")) for m in row["messages"][-2:])
     topic = _TOPIC.match(user)
     if topic:
-        name = topic[1].split(" - ")[0].strip()
-        lead = rng.choice((f"Tell me about {name}.", f"What do you know about {name}?", f"Let's talk about {name}.", name))
-        user = f"Conversation:\nUser: {lead}\n{user[topic.end():].lstrip()}"
+        name = re.sub(r" \([^)]*\)$", "", topic[1].split(" - ")[0].strip())
+        lead = rng.choice(
+            (f"Tell me about {name}.", f"What do you know about {name}?", f"Let's talk about {name}.", name)
+        )
+        user = f"Conversation:\nUser: {lead}\n{user[topic.end() :].lstrip()}"
         user = user.replace("\nLast question:", "\n\nLast question:").replace("\n\n\n", "\n\n")
     answer = tidy(answer)
     if "\n\nLast question: " not in user or len(answer) > 200:
         return None
-    return (Message("system", REWRITE_SYSTEM), Message("user", user), Message("assistant", answer, trained=True))
+    return (
+        Message("system", REWRITE_SYSTEM),
+        Message("user", user),
+        Message("assistant", answer, trained=True),
+    )
 
 
 # --- chat ----------------------------------------------------------------------------------
@@ -170,7 +211,13 @@ def chat(row: Row, rng: random.Random) -> tuple[Message, ...] | None:
 def instruct(row: Row, rng: random.Random) -> tuple[Message, ...] | None:
     """A question with a written answer, short ones only."""
     question, answer = (m["content"].strip() for m in row["messages"][-2:])
-    if not question or not answer or len(answer) > 600 or answer.count("\n") > 6 or _ROUGH.search(question + answer):
+    if (
+        not question
+        or not answer
+        or len(answer) > 600
+        or answer.count("\n") > 6
+        or _ROUGH.search(question + answer)
+    ):
         return None
     if answer[-1] not in ".?!":
         return None

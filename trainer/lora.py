@@ -147,7 +147,7 @@ def evaluate(model: Any, examples: Sequence[Example], batch_size: int, pad_id: i
     total, count = 0.0, 0
     for batch in batches(examples, batch_size, pad_id):
         loss, n = _loss_sum(model, batch)
-        total += float(loss)
+        total += loss.item()
         count += n
     return total / max(1, count)
 
@@ -190,8 +190,8 @@ def _epoch(
         for batch in group:
             loss, _ = _loss_sum(model, batch)
             # Divided by the step's tokens, not by micro-batches, so short replies weigh no more.
-            (loss / max(1, trained)).backward()
-            total += float(loss)
+            (loss / max(1, trained)).backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
         count += trained
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()

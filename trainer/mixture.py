@@ -6,9 +6,10 @@ what went in, what came out and why the rest was left out.
 
 from __future__ import annotations
 
+import logging
 import random
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from transformers import AutoTokenizer
 from engine.prompt import Rendered, Renderer
 from engine.types import Message
 from trainer import corpus
-from trainer.skills import analyzer, copying, grounded, identity, rewrite, smalltalk
+from trainer.skills import about, analyzer, copying, grounded, identity, memory, rewrite, smalltalk
 from trainer.skills.case import Generate
 from trainer.store import StoreWriter
 from trainer.tokenizer import BOS, EOS_TEXT
@@ -30,17 +31,20 @@ MAX_TOKENS = 512
 SHORT_TOKENS = 256
 
 SKILLS: tuple[tuple[Generate, int], ...] = (
-    (grounded.generate, 40),
-    (analyzer.generate, 17),
-    (rewrite.generate, 14),
+    (grounded.generate, 36),
+    (analyzer.generate, 16),
+    (rewrite.generate, 13),
     (smalltalk.generate, 14),
-    (identity.generate, 8),
-    (copying.generate, 7),
+    (identity.generate, 7),
+    (about.generate, 5),
+    (memory.generate, 5),
+    (copying.generate, 4),
 )
 SHORT: tuple[tuple[Generate, int], ...] = (
-    (grounded.generate, 52),
-    (copying.generate, 22),
-    (rewrite.generate, 14),
+    (grounded.generate, 50),
+    (copying.generate, 16),
+    (rewrite.generate, 12),
+    (memory.generate, 10),
     (identity.generate, 6),
     (smalltalk.generate, 6),
 )
@@ -67,6 +71,8 @@ class Sizes:
     rewrite_rows: int = 12_000
     wiki_rows: int = 9_000
     news_rows: int = 3_500
+    series_share: float = 0.6
+    """Share of the answerable human questions that are asked several to a paragraph."""
     val_cases: int = 600
     prose_scale: float = 1.0
 
@@ -196,12 +202,18 @@ class _Sink:
 
 
 def _run(job: Job) -> Ledger:
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # long paragraphs are cut later, by `windows`
     renderer = Renderer(AutoTokenizer.from_pretrained(job.tokenizer_dir))
     return STORES[job.name](job, renderer, random.Random(f"{job.seed}:{job.name}"))
 
 
 def _generated(
-    job: Job, renderer: Renderer, rng: random.Random, makers: Sequence[tuple[Generate, int]], tokens: int, cap: int
+    job: Job,
+    renderer: Renderer,
+    rng: random.Random,
+    makers: Sequence[tuple[Generate, int]],
+    tokens: int,
+    cap: int,
 ) -> Ledger:
     sink = _Sink(job, cap)
     calls, weights = [m for m, _ in makers], [w for _, w in makers]
@@ -230,6 +242,7 @@ def _skills_short(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
 
 def _grounded(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     sink = _Sink(job, MAX_TOKENS)
+    together: dict[str, list[corpus.Row]] = defaultdict(list)
     plan = (
         ("grounded_squad_part", 1.0, 0), ("grounded_wiki_templates", 0.5, job.sizes.wiki_rows),
         ("grounded_news_templates", 0.6, job.sizes.news_rows), ("grounded_xquad_en", 1.0, 600),
@@ -243,12 +256,20 @@ def _grounded(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
             if made is None:
                 sink.ledger.notes["no cited passage"] += 1
                 continue
+            if name == "grounded_squad_part" and any(made.gold) and rng.random() < job.sizes.series_share:
+                together[corpus.grounded_key(row)].append(row)
+                continue
             val = name == "grounded_xquad_en" or corpus.kept_out(corpus.grounded_key(row))
             taken += sink.put(*_fitted(made, renderer, rng), val=val)
+    for key, rows in together.items():
+        for messages in corpus.paragraph_series(rows, rng):
+            _put(sink, renderer, messages, corpus.kept_out(key))
     return sink.close()
 
 
-def _fitted(made: corpus.Grounded, renderer: Renderer, rng: random.Random) -> tuple[Sequence[int], Sequence[bool]]:
+def _fitted(
+    made: corpus.Grounded, renderer: Renderer, rng: random.Random
+) -> tuple[Sequence[int], Sequence[bool]]:
     """As many passages as fit."""
     most = min(len(made.passages), rng.choice((1, 2, 2, 3)))
     done = Rendered((), ())
@@ -261,7 +282,10 @@ def _fitted(made: corpus.Grounded, renderer: Renderer, rng: random.Random) -> tu
 
 def _rewrite(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     sink = _Sink(job, MAX_TOKENS)
-    for name, limit in (("query_rewrite_canard_cast", 0), ("query_rewrite_wiki_templates", job.sizes.rewrite_rows // 2)):
+    for name, limit in (
+        ("query_rewrite_canard_cast", 0),
+        ("query_rewrite_wiki_templates", job.sizes.rewrite_rows // 2),
+    ):
         for n, row in enumerate(_rows(job, name, 0.6 if limit else 1.0, sink)):
             if limit and n >= limit:
                 break
@@ -275,7 +299,12 @@ def _rewrite(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
 
 def _chat(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     sink = _Sink(job, MAX_TOKENS)
-    caps = {"chat_self_dialogue": 0.35, "chat_topical": 0.15, "chat_fiction_dialogue": 0.35, "instruct_dolly_part": 0.15}
+    caps = {
+        "chat_self_dialogue": 0.35,
+        "chat_topical": 0.15,
+        "chat_fiction_dialogue": 0.35,
+        "instruct_dolly_part": 0.15,
+    }
     for name, share in caps.items():
         budget = sink.ledger.tokens + share * job.sizes.chat
         for row in _rows(job, name, 0.6 if share > 0.3 else 1.0, sink):

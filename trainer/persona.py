@@ -23,6 +23,7 @@ from engine.prompt import Renderer
 from trainer.lora import PhaseReport, adapter_hash, attach, train_phase
 from trainer.pairs import Ledger, Pair, read_pairs, render_pairs
 from trainer.recipe import Phase, Recipe, load_recipe
+from trainer.replay import replay_examples
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,9 @@ def train_persona(
             )
             for part in (train, held_out)
         ]  # fmt: skip
-        report = train_phase(model, phase, plan, examples[0], examples[1], _pad(base), say)
+        count = round(plan.replay * len(examples[0]))
+        replay = replay_examples(renderer, persona.system, count, limit, plan.seed + len(earlier))
+        report = train_phase(model, phase, plan, [*examples[0], *replay], examples[1], _pad(base), say)
         if adapter_hash(model, names) != before:
             raise ModelError(f"Phase {phase.name} changed a frozen adapter; nothing was saved.")
         place = target / phase.name
@@ -135,6 +138,7 @@ def _save(
     state = get_peft_model_state_dict(model, adapter_name=phase.name)
     weights = {k: v.detach().to(dtype=_storage_dtype()).contiguous().cpu() for k, v in state.items()}
     save_file(weights, str(place / "adapter_model.safetensors"), metadata={"format": "pt"})
+    (place / "adapter_model.safetensors").chmod(0o644)  # save_file makes it the owner's alone
     peft_config = model.peft_config[phase.name].to_dict()
     peft_config.update(base_model_name_or_path=config.active_profile.model, inference_mode=True)
     peft_config["target_modules"] = sorted(peft_config["target_modules"])

@@ -119,7 +119,10 @@ class Run:
     def step(self) -> float:
         """One optimizer step; returns its mean loss in nats a trained token."""
         stage = self.stage()
-        rows = self.packer.batch(stage.weights, stage.seq_len)
+        return self.train_on(self.packer.batch(stage.weights, stage.seq_len))
+
+    def train_on(self, rows: list[Row]) -> float:
+        """One optimizer step over these rows; returns as `step` does."""
         trained = max(1, sum(len(row.labels) for row in rows))
         loss = torch.zeros((), device=self.device)
         for row in rows:

@@ -15,10 +15,17 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.prompt import LABELS, RETRIEVE, Renderer
-from trainer.skills import analyzer, copying, grounded, identity, rewrite, smalltalk
+from trainer.skills import about, analyzer, copying, grounded, identity, memory, rewrite, smalltalk
 from trainer.skills.case import Case, Generate
 
-GENERATORS: tuple[Generate, ...] = (grounded.generate, rewrite.generate, identity.generate, copying.generate)
+GENERATORS: tuple[Generate, ...] = (
+    grounded.generate,
+    rewrite.generate,
+    identity.generate,
+    about.generate,
+    memory.generate,
+    copying.generate,
+)
 DENIALS = ("know", "doesn't say", "does not say", "doesn't mention")
 
 
@@ -46,8 +53,10 @@ def probe(
     tokenizer = AutoTokenizer.from_pretrained(model_dir)
     model = AutoModelForCausalLM.from_pretrained(model_dir).eval()
     renderer, rng = Renderer(tokenizer), random.Random(f"probe:{seed}")
-    cases = [make(rng, held_out) for make in GENERATORS for _ in range(n * (2 if make is grounded.generate else 1))]
-    answers = answer(model, renderer, [c for c in cases], batch, max_new_tokens)
+    cases = [
+        make(rng, held_out) for make in GENERATORS for _ in range(n * (2 if make is grounded.generate else 1))
+    ]
+    answers = answer(model, renderer, cases, batch, max_new_tokens)
     hits: dict[str, list[bool]] = defaultdict(list)
     for case, text in zip(cases, answers, strict=True):
         ok = holds(case, text)
@@ -144,4 +153,6 @@ def _show(
     for case, text in [*zip(cases, answers, strict=True), *zip(talk, told, strict=True)]:
         shown[case.skill] += 1
         if shown[case.skill] <= samples:
-            print(f"[{case.skill}.{case.kind}] {case.prompt[-1].content[-400:]}\n  -> {text}\n  == {case.answer}")
+            print(
+                f"[{case.skill}.{case.kind}] {case.prompt[-1].content[-400:]}\n  -> {text}\n  == {case.answer}"
+            )

@@ -40,6 +40,8 @@ class Recipe(BaseModel):
     held_out: float = Field(0.15, gt=0, lt=1)
     divergence: float = Field(1.5, gt=1)
     """Stop a phase when its held-out loss exceeds the best one by this factor."""
+    replay: float = Field(0.0, ge=0, le=4)
+    """Generated skill conversations per pair, mixed into training so that a small base keeps them."""
     seed: int = 0
     phase: list[Phase] = Field(min_length=1)
 

@@ -1,12 +1,12 @@
 // The page: sends messages, shows replies as they are written, keeps to what the server stored.
 
-import { $, day, h, link } from "./dom.js";
-import { markdown } from "./markdown.js";
+import { $, h } from "./dom.js";
+import { Reply, userRow } from "./reply.js";
+import { follow, toEnd } from "./scroll.js";
 import { Lost, Refusal, getJson, messageId, postStream } from "./stream.js";
 import { Tuning } from "./tuning.js";
 import { WhyPanel } from "./why.js";
 
-const NEAR_END_PX = 64;
 const RECONNECT_MS = [1000, 2000, 4000, 8000];
 const ELSEWHERE_MS = 1500;
 
@@ -16,142 +16,6 @@ let persona = { name: "", greeting: "", disclosure: "", suggestions: [] };
 let running = null; // AbortController of the stream in progress
 let lastReply = null; // the last finished Reply
 let online = true;
-
-// --- one exchange on the page ---------------------------------------------------------------
-
-function userRow(text) {
-  return h("div.turn.mine", {}, h("span.unseen", {}, "You: "), h("div.bubble", { dir: "auto" }, text));
-}
-
-/** A reply: it grows while it is streamed, and ends with its sources or with what went wrong. */
-class Reply {
-  constructor() {
-    this.text = "";
-    this.result = null;
-    this.frame = 0;
-    this.body = h("div.prose", { dir: "auto" });
-    this.cards = h("div");
-    this.foot = h("div.foot");
-    this.node = h("article.turn.theirs.writing", {}, h("div.speaker", {}, persona.name), this.body, this.cards, this.foot);
-    this.draw();
-  }
-
-  add(text) {
-    this.text += text;
-    // One drawing a frame, however fast the words come.
-    if (!this.frame) this.frame = requestAnimationFrame(() => this.draw());
-  }
-
-  draw() {
-    this.frame = 0;
-    follow(() => {
-      this.body.replaceChildren(...markdown(this.text));
-      if (this.node.classList.contains("writing")) caretHome(this.body).append(h("span.caret", { "aria-hidden": "true" }));
-    });
-  }
-
-  finish(result) {
-    this.result = result;
-    this.settle(result.reply || "…");
-    follow(() => {
-      if (result.sources.length) this.cards.replaceWith(sourceCards(result.sources));
-      this.foot.replaceChildren(
-        h("button.link.explain", { type: "button", onclick: (event) => why.open(result, event.currentTarget) }, "Why"),
-        h("button.link.retry", { type: "button", onclick: () => retry() }, "Retry"),
-        h("span.meta", {}, summary(result)),
-      );
-    });
-    const previous = lastReply;
-    lastReply = this;
-    previous?.node.classList.remove("last");
-    this.node.classList.add("last");
-    why.latest(result);
-  }
-
-  /** No reply came, or not all of it; `again` asks once more. */
-  fail(message, again) {
-    this.settle(this.text);
-    follow(() => {
-      const button = again ? h("button.again", { type: "button", onclick: again }, "Try again") : null;
-      this.foot.replaceChildren(h("div.trouble", { role: "alert" }, h("span", {}, message), button));
-      if (!this.text) this.body.remove();
-    });
-  }
-
-  settle(text) {
-    cancelAnimationFrame(this.frame);
-    this.text = text;
-    this.node.classList.remove("writing");
-    this.draw();
-  }
-}
-
-/** The element that a caret follows: the last one that holds text. */
-function caretHome(body) {
-  let node = body;
-  while (node.lastElementChild && /^(P|UL|OL|LI|PRE|CODE|BLOCKQUOTE)$/.test(node.lastElementChild.tagName)) {
-    node = node.lastElementChild;
-  }
-  return node;
-}
-
-function sourceCards(sources) {
-  const cards = sources.map((source) => {
-    const host = hostOf(source.url);
-    return h(
-      "li",
-      {},
-      link(
-        source.url,
-        h("span.card-host", {}, host),
-        h("span.card-title", {}, source.title || host || "Untitled"),
-        h("span.card-date", {}, day(source.date) || "no date"),
-        h("span.card-score", { title: "Score: similarity and recency" }, source.score.toFixed(2)),
-      ),
-    );
-  });
-  return h("ol.cards", { "aria-label": "Sources" }, ...cards);
-}
-
-function hostOf(address) {
-  try {
-    return new URL(address).hostname.replace(/^www\./, "");
-  } catch {
-    return "";
-  }
-}
-
-function summary(result) {
-  const parts = [`${((result.timings_ms.total ?? 0) / 1000).toFixed(1)} s`];
-  if (!result.retrieve) parts.push("from memory");
-  else if (!result.sources.length) parts.push("no sources found");
-  if (!result.adapters.length) parts.push("base model");
-  if (result.finish === "length") parts.push("cut at the length limit");
-  return parts.join(" · ");
-}
-
-// --- scrolling that does not fight the reader ---------------------------------------------------
-
-const scroller = $("scroll");
-const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
-
-function toEnd() {
-  scroller.scrollTop = scroller.scrollHeight;
-  $("latest").hidden = true;
-}
-
-/** Change the page; stay at its end only if the reader was there. */
-function follow(change) {
-  const stay = atEnd();
-  change();
-  if (stay) toEnd();
-  else $("latest").hidden = false;
-}
-
-scroller.addEventListener("scroll", () => {
-  if (atEnd()) $("latest").hidden = true;
-}, { passive: true });
-$("latest").addEventListener("click", toEnd);
 
 // --- asking -------------------------------------------------------------------------------------
 
@@ -167,6 +31,19 @@ function busy(controller) {
   document.body.classList.toggle("busy", Boolean(controller));
 }
 
+function newReply() {
+  return new Reply(persona.name, { explain: (result, button) => why.open(result, button), retry });
+}
+
+/** The newest reply: the one that can be asked for again, and that the panel explains. */
+function finish(reply, result) {
+  reply.finish(result);
+  lastReply?.node.classList.remove("last");
+  lastReply = reply;
+  reply.node.classList.add("last");
+  why.latest(result);
+}
+
 /** Run one stream into `reply`; returns "done", "notice", "stopped" or "lost". */
 async function pour(path, body, reply, again) {
   const controller = new AbortController();
@@ -175,7 +52,7 @@ async function pour(path, body, reply, again) {
     for await (const { event, data } of postStream(path, body, controller.signal)) {
       if (event === "delta") reply.add(data.text);
       else if (event === "result") {
-        reply.finish(data);
+        finish(reply, data);
         speak(`${persona.name}: ${data.reply}`);
       } else if (event === "notice") {
         reply.fail(data.text, again);
@@ -213,7 +90,7 @@ async function ask(text) {
   $("hello").hidden = true;
   lastReply?.node.classList.remove("last");
   const question = userRow(text);
-  const reply = new Reply();
+  const reply = newReply();
   $("log").append(question, reply.node);
   toEnd();
   const again = () => {
@@ -228,7 +105,7 @@ async function ask(text) {
 async function retry() {
   if (running || !lastReply) return;
   const old = lastReply;
-  const reply = new Reply();
+  const reply = newReply();
   old.node.hidden = true;
   old.node.after(reply.node);
   toEnd();
@@ -361,7 +238,7 @@ function introduce() {
   $("disclosure").textContent = persona.disclosure;
   $("disclosure").title = persona.disclosure;
   $("mark").textContent = persona.name.split(/\s+/).map((word) => word[0]).join("").slice(0, 2).toUpperCase();
-  $("greeting").textContent = persona.greeting;
+  $("greeting").textContent = persona.greeting || `Write to ${persona.name}.`;
   text.placeholder = `Write to ${persona.name}`;
   $("suggestions").replaceChildren(
     ...persona.suggestions.slice(0, 3).map((question) =>
@@ -379,11 +256,11 @@ async function restore() {
       $("log").append(userRow(turn.text));
       continue;
     }
-    reply = new Reply();
+    reply = newReply();
     reply.settle(turn.text);
     $("log").append(reply.node);
   }
-  if (reply && explained.result?.reply === reply.text) reply.finish(explained.result);
+  if (reply && explained.result?.reply === reply.text) finish(reply, explained.result);
   if (history.open) showOpen(history.open);
   $("hello").hidden = $("log").childElementCount > 0;
   toEnd();
@@ -391,7 +268,7 @@ async function restore() {
 
 function showOpen(open) {
   const question = userRow(open.text);
-  const reply = new Reply();
+  const reply = newReply();
   $("log").append(question, reply.node);
   if (open.running) {
     // Another window asked, or this one did before it was reloaded.

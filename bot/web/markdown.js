@@ -71,19 +71,22 @@ export function markdown(text) {
   return blocks;
 }
 
-/** Append the list that starts at row `i`; returns its last row. */
+const indent = (row) => row.length - row.trimStart().length;
+
+/** Append the list that starts at row `i`; returns its last row. What is indented belongs to its item. */
 function list(rows, i, blocks) {
   const ordered = NUMBER.test(rows[i]);
   const pattern = ordered ? NUMBER : BULLET;
   const first = ordered ? Number(rows[i].match(NUMBER)[1]) : 1;
+  const inner = indent(rows[i]) + 2;
   const items = [];
   for (; i < rows.length; i++) {
-    const match = rows[i].match(pattern);
-    if (match) items.push(match[match.length - 1]);
-    else if (items.length && /^\s{2,}\S/.test(rows[i])) items[items.length - 1] += `\n${rows[i].trim()}`;
+    const match = indent(rows[i]) < inner ? rows[i].match(pattern) : null;
+    if (match) items.push([match[match.length - 1]]);
+    else if (rows[i].trim() && indent(rows[i]) >= inner) items[items.length - 1].push(rows[i].slice(inner));
     else break;
   }
-  const children = items.map((item) => h("li", {}, ...inline(item)));
+  const children = items.map(([head, ...rest]) => h("li", {}, ...inline(head), ...markdown(rest.join("\n"))));
   blocks.push(ordered ? h("ol", { start: first }, ...children) : h("ul", {}, ...children));
   return i - 1;
 }

@@ -97,7 +97,7 @@ function decision(result) {
 }
 
 function note(text) {
-  return h("p.note", {}, text);
+  return section("Note", "", h("p.note", {}, text));
 }
 
 function passages(result) {

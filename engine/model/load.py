@@ -211,7 +211,8 @@ def _read_weights(folder: Path, profile: ProfileConfig, device: torch.device, dt
 def _quantization(kind: str, dtype: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
-    if kind == "int8":
+    if kind == "int8":  # it computes in float16, and says so at every layer of every token
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from bot.openai_api import CompletionRequest
 from bot.types import Event, Notice, Pending, Started
-from bot.web import PersonaCard
+from bot.web import PersonaCard, WebServer
+from engine.config import WebConfig
 from engine.types import AdapterInfo, Decision, Delta, Incoming, Passage, Result, Turn
 
 CARD = PersonaCard(
@@ -42,7 +44,7 @@ BRIDGE = Passage(
     id="n1",
 )
 FERRY = Passage(
-    text="The ferry between Harlow and Eastbank makes its last crossing on the evening before the bridge opens.",
+    text="The ferry between Harlow and Eastbank makes its last crossing on the eve of the bridge's opening.",
     title="Last ferry leaves Harlow after 94 years",
     url="https://news.example/last-ferry",
     published_at=datetime(2026, 11, 12, tzinfo=UTC),
@@ -62,9 +64,9 @@ TOLL = Passage(
 
 GROUNDED = Result(
     reply=(
-        "The Harlow Bridge opens on the **3rd of December**, so the county says, and you may walk across from "
-        "eight in the morning.\n\nI piloted steamboats for four years and never once met a bridge that came in "
-        "on time; this one is only seven months behind, which in bridge years is *practically early*."
+        "The Harlow Bridge opens on the **3rd of December**, so the county says, and you may walk across "
+        "from eight in the morning.\n\nI piloted steamboats for four years and never once met a bridge that "
+        "came in on time; this one is only seven months behind, which in bridge years is *practically early*."
     ),
     decision=Decision(True, 0.9731, "When does the Harlow Bridge open to traffic?"),
     sources=(BRIDGE, FERRY, TOLL),
@@ -111,7 +113,7 @@ class FakeRelay:
     """Answers every message with `answer`, word by word; implements RelayLike and Panel.
 
     Attributes:
-        answer: result for a message; raise from it to fail.
+        answer: result for a message; raise from it to fail, answer a Notice to be refused.
         delay_s: pause between deltas.
         hold_after: number of deltas after which a reply waits for `gate`.
         cancelled: set when a reply's stream was closed before its end.
@@ -259,3 +261,22 @@ class FakeCompleter:
         finally:
             if not finished:
                 self.cancelled.set()
+
+
+@asynccontextmanager
+async def serving(
+    relay: FakeRelay | None = None,
+    completer: FakeCompleter | None = None,
+    *,
+    heartbeat_s: float = 10.0,
+    **settings: object,
+) -> AsyncIterator[WebServer]:
+    """A real server on a free loopback port."""
+    relay = relay or FakeRelay()
+    config = WebConfig(**{"port": 0, **settings})
+    server = WebServer(config, relay, relay, CARD, completer or FakeCompleter(), heartbeat_s=heartbeat_s)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.close()

@@ -18,6 +18,7 @@ from telegram_markdown import MarkdownError, parse, units
 
 TOKEN = "123456:AAEtestTOKENtestTOKENtestTOKENtest"
 LIMIT = 4096
+OBJECTS = ("allowed_updates", "commands", "reply_parameters", "link_preview_options")  # sent as JSON
 ADA = {"id": 42, "is_bot": False, "first_name": "Ada", "last_name": "Lovelace", "username": "ada"}
 GROUP = {"id": -1001, "type": "supergroup", "title": "Friends"}
 
@@ -78,6 +79,9 @@ class TelegramDouble:
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, deque[Fault]] = defaultdict(deque)
         self.queue: list[dict[str, Any]] = []
+        self.junk: list[Any] = []
+        """Comes along with the next updates, and is no update."""
+        self._last: dict[str, Any] = {}
         self.polls_held = 0
         self.webhook = False
         self._news = asyncio.Event()
@@ -138,13 +142,14 @@ class TelegramDouble:
     def push(self, update: dict[str, Any]) -> int:
         """Queue any update; returns its id."""
         self._update_id += 1
+        self._last = update
         self.queue.append({"update_id": self._update_id, **update})
         self._news.set()
         return self._update_id
 
     def again(self) -> dict[str, Any]:
-        """The last queued update, to be pushed once more."""
-        return {key: value for key, value in self.queue[-1].items() if key != "update_id"}
+        """The last update, to be pushed once more."""
+        return self._last
 
     def of(self, *methods: str) -> list[Call]:
         """Calls of these methods, in order."""
@@ -158,7 +163,7 @@ class TelegramDouble:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
-        params = {k: _decoded(v) for k, v in (await request.post()).items() if isinstance(v, str)}
+        params = {k: _decoded(k, v) for k, v in (await request.post()).items() if isinstance(v, str)}
         params |= dict(request.query)
         self.calls.append(Call(method, params, time.monotonic()))
         if request.match_info["token"] != self.token:
@@ -216,7 +221,8 @@ class TelegramDouble:
                     break
         finally:
             self.polls_held -= 1
-        return self.queue[: int(params.get("limit") or 100)]
+        junk, self.junk = self.junk, []
+        return junk + self.queue[: int(params.get("limit") or 100)]
 
     def _text(self, params: dict[str, Any]) -> tuple[str, list[Any]]:
         text, entities = str(params.get("text", "")), []
@@ -274,11 +280,8 @@ def entities(text: str, username: str) -> list[dict[str, Any]]:
     return found
 
 
-def _decoded(value: str) -> Any:
-    try:
-        return json.loads(value) if value[:1] in "[{" else value
-    except ValueError:
-        return value
+def _decoded(name: str, value: str) -> Any:
+    return json.loads(value) if name in OBJECTS else value
 
 
 def _error(status: int, description: str, **parameters: int) -> web.Response:

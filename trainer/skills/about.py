@@ -43,15 +43,30 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
     absent = rng.random() < 0.15
     asked, value = known[0]
     told = known[1:] if absent else known
-    lines = [articles(f[1].format(n=who.name if i == 0 or rng.random() < 0.6 else who.name.split()[-1], v=v)) for i, (f, v) in enumerate(rng.sample(told, len(told)))]
-    title = rng.choice((who.name, f"The life of {who.name}", f"{who.name}: a short life", "Biography", "Timeline"))
-    passages = [Passage(" ".join(s[0].upper() + s[1:] for s in lines), title, published_at=moment(e) if rng.random() < 0.3 else None)]
+    lines = [
+        articles(f[1].format(n=who.name if i == 0 or rng.random() < 0.6 else who.name.split()[-1], v=v))
+        for i, (f, v) in enumerate(rng.sample(told, len(told)))
+    ]
+    title = rng.choice(
+        (who.name, f"The life of {who.name}", f"{who.name}: a short life", "Biography", "Timeline")
+    )
+    passages = [
+        Passage(
+            " ".join(s[0].upper() + s[1:] for s in lines),
+            title,
+            published_at=moment(e) if rng.random() < 0.3 else None,
+        )
+    ]
     if rng.random() < 0.4:
         passages.append(write(make(rng, e), rng, moment(e), entities=e))
         rng.shuffle(passages)
     question = template(rng, asked[2], held_out)
     if rng.random() < 0.15:
-        question = f"{rng.choice(('Hey', 'Say,', 'Tell me,'))} {who.name}, {question[0].lower()}{question[1:]}"
+        question = (
+            f"{rng.choice(('Hey', 'Say,', 'Tell me,'))} {who.name}, {question[0].lower()}{question[1:]}"
+        )
     answer = rng.choice(UNKNOWN).format(c=asked[4]) if absent else articles(asked[3].format(v=value))
     messages = reply_messages(who.system, (), question, passages)
-    return Case("about", "absent" if absent else "self", closed(messages, answer), ("know",) if absent else (value,))
+    return Case(
+        "about", "absent" if absent else "self", closed(messages, answer), ("know",) if absent else (value,)
+    )

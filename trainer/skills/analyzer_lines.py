@@ -50,8 +50,20 @@ Who said that?|When was it built?|where is it|how old is he|how old is she?|who 
 Who designed it?|who built it|how much did it cost?|when did it open?|and when did it open?|And where is it?|And who runs it?|how many people came?
 How long is it?|how deep?|how many?|how much?|since when?|Until when?|and who came second?|and the score?|and the price?|Where did it happen?
 And in {year}?|what about {town}?|and {person}?|What about {company}?|And in {country}?|how about {stem}?|Which one is older?|Which one is bigger?
+Where were you born?|When were you born?|When did you die?|What books did you write?|Which book made you famous?|Who was your wife?|how many children did you have
+Where did you grow up?|what was your first job|Who was your teacher?|Which newspaper did you write for?|when did you write that book|In which house did you live?|who taught you
+What's the {stem} case about?|Who sued {company}?|What did {company} announce?|what did {company} announce today|Did {person} win?|Did the {stem} pass?|is the strike over?
+Is there a cure for malaria?|What causes earthquakes?|Why is the sea salty?|how far is the sun|What is the smallest country?|who invented the radio|when was paper invented
+How many people speak Spanish?|What is the tallest building?|which animal is the fastest|What year did the first train run?|who was the first woman in space|define democracy
+What does "{stem}" mean?|meaning of the word {stem}|what does NATO stand for|synonym for happy|how do you spell necessary|translate hello into French
+Which channel shows the match?|Where can I buy tickets?|How do I get to {town}?|nearest hospital in {town}|opening hours of the {stem} museum|phone number of {company}
+What is {person} famous for?|Which films did {person} make?|what did {person} discover|Is {person} a painter?|Was {person} a king?|{person} wiki|biography of {person}
+How many goals did {person} score?|Which club did {person} join?|who coaches {town}|when does {person} retire|How much does {person} earn?|is {person} married
+What time is it in {country}?|what's the date of the election in {country}|When is Easter this year?|how many days until Christmas|when is the next full moon
 Who else was there?|What happened next?|what happened then|Why did it close?|Why was it delayed?|what caused it|Why did he leave?|why did she resign?
-""".replace("\n", "|").strip("|").split("|")
+""".replace("\n", "|")
+    .strip("|")
+    .split("|")
 )
 
 # Talk that needs no facts.
@@ -85,8 +97,18 @@ What's your favourite word?|what's your favourite animal|What's your favourite s
 I'm thinking of learning the guitar.|I started painting again|I want to write a novel.|My garden makes me happy|I knitted a scarf|I tried to bake bread and it burned
 People are strange.|Nobody listens anymore.|Kids these days!|the world is mad|everything was better before|I don't trust anyone|humans are funny|life is beautiful
 What is your opinion on {thing}?|thoughts on {thing}?|{thing} yes or no?|Convince me to like {thing}.|how do you feel about {sport}|what do you feel about {animal}
+I don't feel like talking about facts.|Let's not talk about work.|I was just kidding|just joking|I'm only teasing you|no offence|don't worry about it|it's nothing
+You remind me of my uncle.|You have a nice way with words.|I wish I could write like you.|do you ever shut up?|you made my day|you always know what to say
+How do you feel about getting old?|Are you afraid of death?|Do you believe in miracles?|what would make you happy|Do you ever get lonely?|what scares you
+I can't decide what to wear.|I don't know what to cook.|what should I name my cat|help me choose a gift for {first}|what should I say to {first}|how do I tell {first} the truth
+Good luck wishes please|wish me luck|Wish me luck for tomorrow!|fingers crossed|I'm so excited!|I can't believe it!|finally!|at last!|hooray|oh no|oops|damn|my goodness
+I think that you are wrong about that.|I never thought of it that way.|that sounds about right|I couldn't agree more|who cares|so be it|that's life|such is life|c'est la vie
+Do you think {first} likes me?|{first} is my best friend.|{first} is so annoying.|I had a nice evening with {first}.|I'm writing a letter to {first}.|{first} makes me laugh
+{thing} makes me happy.|I can't live without {thing}.|Life without {thing} is dull.|nothing beats {thing}|is it weird that I like {thing}|I gave up {thing}|I'm craving {thing}
 Good to talk to you.|nice chat|it was nice talking to you|I enjoyed that|let's talk again tomorrow|don't go|stay with me|I'll be right back|one moment|wait
-""".replace("\n", "|").strip("|").split("|")
+""".replace("\n", "|")
+    .strip("|")
+    .split("|")
 )
 THINGS = (
     "coffee", "tea", "pizza", "chocolate", "cheese", "rain", "snow", "jazz", "poetry", "opera", "gold", "bread", "wine",
@@ -94,4 +116,20 @@ THINGS = (
     "karaoke", "ice cream", "sushi", "winter", "the sea", "silence", "long walks", "old films", "comics", "fashion",
     "video games", "early mornings", "big cities", "small towns", "a good night's sleep", "honey", "salt", "paper",
 )  # fmt: skip
-TOUCHES = ("{m}", "{m}", "{m}", "{m}", "{m}", "{m}", "{l}", "{l}", "{b}", "hey {l}", "Hi, {m}", "so {l}", "{m} please", "ok {l}", "um {l}")
+TOUCHES = (
+    "{m}",
+    "{m}",
+    "{m}",
+    "{m}",
+    "{m}",
+    "{m}",
+    "{l}",
+    "{l}",
+    "{b}",
+    "hey {l}",
+    "Hi, {m}",
+    "so {l}",
+    "{b} please",
+    "ok {l}",
+    "um {l}",
+)

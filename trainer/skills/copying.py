@@ -13,7 +13,20 @@ from trainer.skills.entities import Entities
 from trainer.skills.scenario import articles
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
-OBJECTS = ("ticket", "room", "seat", "locker", "table", "key", "bike", "desk", "boat", "tent", "parcel", "bus")
+OBJECTS = (
+    "ticket",
+    "room",
+    "seat",
+    "locker",
+    "table",
+    "key",
+    "bike",
+    "desk",
+    "boat",
+    "tent",
+    "parcel",
+    "bus",
+)
 
 
 def repeat(rng: random.Random, e: Entities) -> tuple[str, str]:
@@ -22,7 +35,9 @@ def repeat(rng: random.Random, e: Entities) -> tuple[str, str]:
         lambda: e.person().name, e.town, e.company, e.title, lambda: e.value("past"), e.money, e.count,
     )  # fmt: skip
     text = ", ".join(rng.choice(pool)() for _ in range(rng.randint(1, 4)))
-    ask = rng.choice(("Repeat: {t}", "Repeat after me: {t}", "Say this again: {t}", "Copy this: {t}", "Echo: {t}"))
+    ask = rng.choice(
+        ("Repeat: {t}", "Repeat after me: {t}", "Say this again: {t}", "Copy this: {t}", "Echo: {t}")
+    )
     return ask.format(t=text), text
 
 
@@ -32,7 +47,13 @@ def pick(rng: random.Random, e: Entities) -> tuple[str, str]:
     names = [make() for _ in range(rng.randint(2, 5))]
     i = rng.randrange(len(names))
     which = "last" if i == len(names) - 1 and rng.random() < 0.5 else ORDINALS[i]
-    ask = rng.choice(("List: {l}. What is the {w} name?", "What is the {w} name in this list? {l}", "{l}. Which name is {w}?"))
+    ask = rng.choice(
+        (
+            "List: {l}. What is the {w} name?",
+            "What is the {w} name in this list? {l}",
+            "{l}. Which name is {w}?",
+        )
+    )
     return ask.format(l=", ".join(names), w=which), names[i]
 
 
@@ -44,7 +65,10 @@ def lookup(rng: random.Random, e: Entities) -> tuple[str, str]:
     lines = [f"{p} has {thing} {n}." for p, n in zip(people, numbers, strict=True)]
     i = rng.randrange(len(people))
     if rng.random() < 0.5:
-        return f"{' '.join(lines)} Which {thing} does {people[i]} have?", f"{people[i]} has {thing} {numbers[i]}."
+        return (
+            f"{' '.join(lines)} Which {thing} does {people[i]} have?",
+            f"{people[i]} has {thing} {numbers[i]}.",
+        )
     return f"{' '.join(lines)} Who has {thing} {numbers[i]}?", f"{people[i]} has {thing} {numbers[i]}."
 
 

@@ -62,7 +62,9 @@ class Entities:
         stem, roll = self.stem(), self.rng.random()
         if roll < 0.7:
             return stem
-        return self.rng.choice(("Port {}", "New {}", "{} Bay", "East {}", "{} Springs", "Upper {}")).format(stem)
+        return self.rng.choice(("Port {}", "New {}", "{} Bay", "East {}", "{} Springs", "Upper {}")).format(
+            stem
+        )
 
     def company(self) -> str:
         """A firm."""
@@ -118,15 +120,20 @@ class Entities:
     def measure(self, units: str) -> str:
         """A number with one of the units named in `units`."""
         r = self.rng
-        number = r.choice((str(r.randint(2, 90)), str(r.randint(100, 999)), f"{r.randint(1, 30)}.{r.randint(1, 9)}"))
+        number = r.choice(
+            (str(r.randint(2, 90)), str(r.randint(100, 999)), f"{r.randint(1, 30)}.{r.randint(1, 9)}")
+        )
         return f"{number} {r.choice(units.split('/'))}"
 
     def hour(self) -> str:
         """A time of day."""
         r = self.rng
         return r.choice(
-            (f"{r.randint(1, 12)} {r.choice(('am', 'pm'))}", f"{r.randint(1, 12)}:{r.choice(('15', '30', '45'))} "
-             f"{r.choice(('am', 'pm'))}", f"{r.randint(6, 23)}:{r.choice(('00', '15', '30', '45'))}")
+            (
+                f"{r.randint(1, 12)} {r.choice(('am', 'pm'))}",
+                f"{r.randint(1, 12)}:{r.choice(('15', '30', '45'))} {r.choice(('am', 'pm'))}",
+                f"{r.randint(6, 23)}:{r.choice(('00', '15', '30', '45'))}",
+            )
         )
 
     def value(self, kind: str) -> str:
@@ -154,6 +161,12 @@ class Entities:
         return r.choice((f"The {a} {n}", f"{a} {n}", f"The {n} and the {m}", f"{n} of {m}s"))
 
 
+def _fee(rng: random.Random) -> str:
+    """A price that one person pays."""
+    amount = rng.choice((str(rng.randint(2, 95)), str(rng.randint(10, 99) * 10), f"{rng.randint(2, 60)}.50"))
+    return rng.choice((f"${amount}", f"£{amount}", f"{amount} euros", f"{amount} dollars"))
+
+
 KINDS: dict[str, Callable[[Entities], str]] = {
     "past": lambda e: e.day(-25, 0),
     "future": lambda e: e.day(5, 240),
@@ -162,6 +175,7 @@ KINDS: dict[str, Callable[[Entities], str]] = {
     "count": Entities.count,
     "money": Entities.money,
     "hour": Entities.hour,
+    "fee": lambda e: _fee(e.rng),
     "person": lambda e: e.person().name,
     "town": Entities.town,
     "company": Entities.company,

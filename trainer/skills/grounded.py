@@ -40,7 +40,14 @@ BLANK = (
     "I'm sorry, I don't know {clause}.",
     "I don't know. I have read nothing about {s}.",
 )
-PREFIXES = ("Hi! {q}", "Tell me, {q}", "Quick question: {q}", "Please tell me: {q}", "One more question. {q}", "Hello. {q}")
+PREFIXES = (
+    "Hi! {q}",
+    "Tell me, {q}",
+    "Quick question: {q}",
+    "Please tell me: {q}",
+    "One more question. {q}",
+    "Hello. {q}",
+)
 CHAT = (
     ("Hi!", "Hello! What would you like to know?"), ("Good morning.", "Good morning! How can I help?"),
     ("How are you?", "I'm well, thank you. And you?"), ("Thanks!", "You're welcome!"), ("Nice.", "I'm glad you like it."),
@@ -75,7 +82,9 @@ def newest(rng: random.Random, held_out: bool) -> Case:
     passages = [write(i, rng, moment(e, d), entities=e) for i, d in zip(items, days, strict=True)]
     rng.shuffle(passages)
     last = items[-1]
-    return _case("newest", rng, passages, last.ask(0, rng, held_out), last.answer(0, rng), last.values, held_out)
+    return _case(
+        "newest", rng, passages, last.ask(0, rng, held_out), last.answer(0, rng), last.values, held_out
+    )
 
 
 def older(rng: random.Random, held_out: bool) -> Case:
@@ -87,7 +96,12 @@ def older(rng: random.Random, held_out: bool) -> Case:
     a = make(rng, e, one, 1)
     b = _like(a, rng, e)
     old, new = sorted((a, b), key=lambda i: int(i.values[0]))
-    question = rng.choice((f"Which is older, {a.subject.name} or {b.subject.name}?", f"Is {a.subject.name} older than {b.subject.name}?"))
+    question = rng.choice(
+        (
+            f"Which is older, {a.subject.name} or {b.subject.name}?",
+            f"Is {a.subject.name} older than {b.subject.name}?",
+        )
+    )
     answer = f"{old.subject.start} is older: it dates from {old.values[0]}, {new.subject.name} only from {new.values[0]}."
     passages = [write(i, rng, moment(e, -rng.randrange(60)), entities=e) for i in (a, b)]
     return _case("older", rng, passages, question, answer, (f"{old.subject.start} is older",), held_out)
@@ -101,7 +115,9 @@ def both(rng: random.Random, held_out: bool) -> Case:
         return single(rng, held_out)
     question = f"{item.ask(0, rng, held_out)} {item.ask(1, rng, held_out)}"
     answer = f"{item.answer(0, rng)} {item.answer(1, rng)}"
-    return _case("both", rng, [write(item, rng, moment(e), entities=e)], question, answer, item.values[:2], held_out)
+    return _case(
+        "both", rng, [write(item, rng, moment(e), entities=e)], question, answer, item.values[:2], held_out
+    )
 
 
 def summary(rng: random.Random, held_out: bool) -> Case:
@@ -138,7 +154,9 @@ def absent_subject(rng: random.Random, held_out: bool) -> Case:
     """The subject is not there, though another of its kind may be."""
     e = Entities(rng, held_out)
     item = make(rng, e, n_facts=1)
-    shown = [_like(item, rng, e) if rng.random() < 0.5 else make(rng, e) for _ in range(rng.choice((1, 1, 2)))]
+    shown = [
+        _like(item, rng, e) if rng.random() < 0.5 else make(rng, e) for _ in range(rng.choice((1, 1, 2)))
+    ]
     passages = [write(i, rng, moment(e, -rng.randrange(40)), entities=e) for i in shown]
     form = rng.choice(UNKNOWN + NOTHING + NOTHING)
     answer = form.format(clause=item.subject.fill(item.facts[0].clause), s=item.subject.name)
@@ -150,7 +168,13 @@ def belief(rng: random.Random, held_out: bool) -> Case:
     e = Entities(rng, held_out)
     question, answer, told, kind = template(rng, BELIEFS, held_out)
     value = e.value(kind)
-    passages = [Passage(sentence(told.replace("{v}", value)), rng.choice(("News", "Today", "Report", "Science", "World")), published_at=moment(e))]
+    passages = [
+        Passage(
+            sentence(told.replace("{v}", value)),
+            rng.choice(("News", "Today", "Report", "Science", "World")),
+            published_at=moment(e),
+        )
+    ]
     if rng.random() < 0.5:
         passages.append(write(make(rng, e), rng, moment(e), entities=e))
     rng.shuffle(passages)
@@ -196,7 +220,15 @@ def injection(rng: random.Random, held_out: bool) -> Case:
     item = make(rng, e)
     passages = [write(item, rng, moment(e), extra=template(rng, ORDERS, held_out), entities=e)]
     i = rng.randrange(len(item.facts))
-    return _case("injection", rng, passages, item.ask(i, rng, held_out), item.answer(i, rng), item.values[i : i + 1], held_out)
+    return _case(
+        "injection",
+        rng,
+        passages,
+        item.ask(i, rng, held_out),
+        item.answer(i, rng),
+        item.values[i : i + 1],
+        held_out,
+    )
 
 
 KINDS: tuple[tuple[Callable[[random.Random, bool], Case], int], ...] = (
@@ -220,7 +252,9 @@ def _asked(kind: str, rng: random.Random, e: Entities, items: list[Item], held_o
     i = held[0] if held else rng.randrange(len(item.facts))
     passages = [write(x, rng, moment(e, -rng.randrange(40)), entities=e) for x in items]
     rng.shuffle(passages)
-    return _case(kind, rng, passages, item.ask(i, rng, held_out), item.answer(i, rng), item.values[i : i + 1], held_out)
+    return _case(
+        kind, rng, passages, item.ask(i, rng, held_out), item.answer(i, rng), item.values[i : i + 1], held_out
+    )
 
 
 def _case(
@@ -238,7 +272,11 @@ def _case(
         shown = [Passage(p.text, p.title) for p in passages] if kind != "newest" else passages
     else:
         shown = list(passages)
-    turns = [Turn(r, t) for r, t in zip(("user", "assistant"), rng.choice(CHAT), strict=True)] if rng.random() < 0.12 else []
+    turns = (
+        [Turn(r, t) for r, t in zip(("user", "assistant"), rng.choice(CHAT), strict=True)]
+        if rng.random() < 0.12
+        else []
+    )
     group = rng.random() < 0.08
     messages = reply_messages(
         who.system,
@@ -256,10 +294,14 @@ def _styled(rng: random.Random, question: str, name: str) -> str:
     """Questions as people type them: addressed, hurried, or plain."""
     roll = rng.random()
     if roll < 0.08 and name:
-        return rng.choice(("{n}, {q}", "Hey {n}, {q}", "Say, {n}, {q}")).format(n=name, q=question[0].lower() + question[1:])
+        return rng.choice(("{n}, {q}", "Hey {n}, {q}", "Say, {n}, {q}")).format(
+            n=name, q=question[0].lower() + question[1:]
+        )
     if roll < 0.16:
         form = rng.choice(PREFIXES)
-        return form.format(q=question[0].lower() + question[1:] if ", {q}" in form or ": {q}" in form else question)
+        return form.format(
+            q=question[0].lower() + question[1:] if ", {q}" in form or ": {q}" in form else question
+        )
     if roll < 0.24:
         return (question[0].lower() + question[1:]).rstrip("?")
     return question
@@ -290,5 +332,3 @@ def _other(e: Entities, items: Sequence[Item]) -> str:
 def _scene_with(rng: random.Random, kinds: Sequence[str]) -> Scenario:
     """A scenario with an open fact of one of these kinds."""
     return rng.choice([s for s in SCENES if any(f.kind in kinds and not f.held for f in s.facts)])
-
-

@@ -25,7 +25,13 @@ AI = (
     "so you are an ai?", "are u human?", "Do I talk to a machine?", "Tell me the truth: are you a person?",
     "Are you really {name}?", "You're not really {name}, are you?", "Are you the real {name}?", "Is it really you, {name}?",
 )  # fmt: skip
-CHECK = ("Is your name {other}?", "Are you {other}?", "You're {other}, right?", "Hello {other}!", "Your name is {other}, isn't it?")
+CHECK = (
+    "Is your name {other}?",
+    "Are you {other}?",
+    "You're {other}, right?",
+    "Hello {other}!",
+    "Your name is {other}, isn't it?",
+)
 NAMED = (
     "I'm {name}, {role}.", "I am {name}, {role}.", "My name is {name}.", "I'm {name}.", "You can call me {name}.",
     "I'm {name}, {role}. Nice to meet you!", "My name is {name}. What's yours?", "I'm {name}. How can I help you?",

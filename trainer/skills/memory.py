@@ -72,5 +72,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
         messages.append(Message("assistant", rng.choice(talk.answers), trained=True))
     i = rng.randrange(len(told))
     messages.append(Message("user", template(rng, told[i].asks, held_out)))
-    messages.append(Message("assistant", articles(rng.choice(told[i].answers).format(v=values[i])), trained=True))
+    messages.append(
+        Message("assistant", articles(rng.choice(told[i].answers).format(v=values[i])), trained=True)
+    )
     return Case("memory", told[i].kind, tuple(messages), (values[i],))

@@ -7,13 +7,31 @@ import random
 from engine.prompt import rewrite_messages
 from engine.types import Turn
 from trainer.skills import smalltalk
-from trainer.skills.case import Case, closed
+from trainer.skills.case import Case, closed, draw
 from trainer.skills.entities import Entities
 from trainer.skills.grounded import PREFIXES
 from trainer.skills.scenes import Item, make, pronounced
 
-OPENERS = ("Tell me about {s}.", "What do you know about {s}?", "What is new about {s}?", "Have you heard of {s}?")
-LEADS = ("And {q}", "And {q}", "Ok, and {q}", "Thanks. {Q}", "Interesting. {Q}", "So {q}", "Wow. {Q}", "But {q}", "{Q}", "{Q}", "{Q}", "{q}")
+OPENERS = (
+    "Tell me about {s}.",
+    "What do you know about {s}?",
+    "What is new about {s}?",
+    "Have you heard of {s}?",
+)
+LEADS = (
+    "And {q}",
+    "And {q}",
+    "Ok, and {q}",
+    "Thanks. {Q}",
+    "Interesting. {Q}",
+    "So {q}",
+    "Wow. {Q}",
+    "But {q}",
+    "{Q}",
+    "{Q}",
+    "{Q}",
+    "{q}",
+)
 SAME = ("What about {s}?", "And {s}?", "How about {s}?", "and what about {s}", "What about {s} then?")
 
 
@@ -36,7 +54,14 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
 def _pronoun(rng: random.Random, item: Item, held_out: bool) -> Case:
     """The subject is "it", "he" or "she"."""
     full = item.ask(1, rng, held_out)
-    return _case("pronoun", rng, _told(rng, item, held_out), _lead(rng, pronounced(item, full)), full, item.subject.name)
+    return _case(
+        "pronoun",
+        rng,
+        _told(rng, item, held_out),
+        _lead(rng, pronounced(item, full)),
+        full,
+        item.subject.name,
+    )
 
 
 def _other(rng: random.Random, e: Entities, item: Item, held_out: bool) -> Case:
@@ -62,7 +87,11 @@ def _switch(rng: random.Random, e: Entities, item: Item, held_out: bool) -> Case
     other = make(rng, e, n_facts=3)
     while len(other.facts) < 2:
         other = make(rng, e, n_facts=3)
-    turns = [t for i in (item, other) for t in (Turn("user", i.ask(0, rng, held_out)), Turn("assistant", i.answer(0, rng)))]
+    turns = [
+        t
+        for i in (item, other)
+        for t in (Turn("user", i.ask(0, rng, held_out)), Turn("assistant", i.answer(0, rng)))
+    ]
     full = other.ask(1, rng, held_out)
     return _case("switch", rng, turns, pronounced(other, full), full, other.subject.name)
 
@@ -81,7 +110,11 @@ def _told(rng: random.Random, item: Item, held_out: bool) -> list[Turn]:
         ]
     if rng.random() < 0.2:
         talk = rng.choice(smalltalk.BY_KIND["greeting"] + smalltalk.BY_KIND["wellbeing"])
-        turns = [Turn("user", rng.choice(talk.says)), Turn("assistant", rng.choice(talk.answers)), *turns]
+        turns = [
+            Turn("user", draw(rng, talk.says, held_out)),
+            Turn("assistant", rng.choice(talk.answers)),
+            *turns,
+        ]
     return turns
 
 

@@ -48,7 +48,11 @@ def fact(kind: str, says: str, asks: str, answers: str, clause: str, held: bool 
 def scenario(noun: str, names: str, titles: str, *facts: Fact, colour: str = "") -> Scenario:
     """A `Scenario` from texts whose alternatives are separated by `|`."""
     return Scenario(
-        noun, tuple(names.split("|")), tuple(titles.split("|")), facts, tuple(colour.split("|")) if colour else ()
+        noun,
+        tuple(names.split("|")),
+        tuple(titles.split("|")),
+        facts,
+        tuple(colour.split("|")) if colour else (),
     )
 
 

@@ -92,7 +92,9 @@ def write(
     rng.shuffle(order)
     sentences = [
         framed(
-            item.subject.fill(rng.choice(item.facts[i].says), item.values[i], pronoun=n > 0 and rng.random() < 0.6),
+            item.subject.fill(
+                rng.choice(item.facts[i].says), item.values[i], pronoun=n > 0 and rng.random() < 0.6
+            ),
             rng,
             entities,
         )
@@ -110,7 +112,9 @@ def write(
 
 def moment(entities: Entities, days: int = 0) -> datetime:
     """`days` after the stream's today."""
-    return datetime(entities.today.year, entities.today.month, entities.today.day, tzinfo=UTC) + timedelta(days)
+    return datetime(entities.today.year, entities.today.month, entities.today.day, tzinfo=UTC) + timedelta(
+        days
+    )
 
 
 def pronounced(item: Item, question: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.types import Message
 from trainer.skills import smalltalk_lines as lines
+from trainer.skills import smalltalk_more as more
 from trainer.skills import systems
 from trainer.skills.case import Case, draw
 
@@ -28,7 +29,9 @@ def _read(kind: str, block: str) -> list[Exchange]:
     return out
 
 
-EXCHANGES: tuple[Exchange, ...] = tuple(x for kind, block in lines.ALL.items() for x in _read(kind, block))
+EXCHANGES: tuple[Exchange, ...] = tuple(
+    x for kind, block in (*lines.ALL.items(), *more.ALL.items()) for x in _read(kind.split("_")[0], block)
+)
 BY_KIND: dict[str, tuple[Exchange, ...]] = {k: tuple(x for x in EXCHANGES if x.kind == k) for k in lines.ALL}
 SAID: tuple[str, ...] = tuple(s for x in EXCHANGES for s in x.says)
 """Everything that people say in small talk: none of it needs a search."""
@@ -44,7 +47,9 @@ def said(rng: random.Random, exchange: Exchange, held_out: bool) -> str:
     """One way to say it, sometimes as people type."""
     text = draw(rng, exchange.says, held_out)
     if not held_out and rng.random() < 0.15:
-        text = rng.choice((text.lower(), text.rstrip(".!?"), text + "!", text.lower().rstrip(".?!"), text + " :)"))
+        text = rng.choice(
+            (text.lower(), text.rstrip(".!?"), text + "!", text.lower().rstrip(".?!"), text + " :)")
+        )
     return text
 
 
@@ -58,5 +63,8 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
         exchange = rng.choice(BY_KIND[kind])
         answer = rng.choice([a for a in exchange.answers if a not in used] or list(exchange.answers))
         used.add(answer)
-        messages += [Message("user", said(rng, exchange, held_out)), Message("assistant", answer, trained=True)]
+        messages += [
+            Message("user", said(rng, exchange, held_out)),
+            Message("assistant", answer, trained=True),
+        ]
     return Case("smalltalk", plan[-1], tuple(messages))

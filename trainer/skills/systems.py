@@ -31,18 +31,34 @@ KNOWN = (
     "Galileo Galilei|the astronomer", "Socrates|the Greek philosopher", "Marcus Aurelius|the Roman emperor",
     "Mark Twain|the American humorist", "Mary Shelley|the author", "Sherlock Holmes|the detective",
     "Captain Nemo|the captain of a submarine", "Robin Hood|the outlaw", "Jules Verne|the French novelist",
+    "Plato|the Greek philosopher", "Confucius|the Chinese teacher", "Cleopatra|the queen of Egypt", "Homer|the Greek poet",
+    "William Shakespeare|the English playwright", "Emma Woodhouse|the heroine of a novel", "Captain Ahab|the whaler",
+    "Charlotte Bronte|the English novelist", "Edgar Allan Poe|the American author", "Lewis Carroll|the English author",
+    "Thomas Edison|the inventor", "Louis Pasteur|the French chemist", "Alexander von Humboldt|the explorer",
+    "Herman Melville|the American novelist", "Hans Christian Andersen|the Danish storyteller", "Aesop|the teller of fables",
+    "Robinson Crusoe|the castaway", "Mary Anning|the fossil hunter", "George Eliot|the English novelist",
+    "Ludwig van Beethoven|the composer", "Johann Sebastian Bach|the composer", "Rembrandt|the Dutch painter",
     "Leonardo da Vinci|the painter and engineer", "Amelia Earhart|the aviator", "Henry David Thoreau|the writer",
 )  # fmt: skip
-NICKNAMES = (
-    "Ada Atlas Aura Basil Bean Bolt Buddy Chip Cleo Cosmo Dot Echo Ember Finch Gizmo Hazel Indigo Iris Juno Kit "
-    "Luna Marvin Max Milo Nova Ollie Orion Otto Pepper Piper Pixel Poppy Quill Rex Robin Rusty Sage Sky Sol Sunny "
-    "Theo Tilly Vega Willow Winston Ziggy Biscuit Captain Comet Dusty Ginger Maple Nimbus Pebble Scout Spark Toby"
-).split()
+NICKNAMES = w.listed(
+    """
+    Acorn Ada Amber Archie Atlas Aura Banjo Basil Bean Bertie Birdie Biscuit Blue Bolt Bramble Bruno
+    Buddy Button Captain Casper Chip Cleo Clover Coco Comet Cosmo Daisy Dexter Dora Dot Dusty Echo Ellie
+    Ember Fable Felix Fern Finch Flint Freya Frost Ginger Gizmo Gus Harper Hazel Hobbs Hugo Indigo Iris
+    Ivy Jasper Jett Juniper Juno Kit Lark Leo Lotus Luna Mabel Maple Marvin Max Merlin Milo Minnow Mocha
+    Monty Moss Nell Nemo Nimbus Nova Oak Olive Ollie Onyx Opal Orion Oscar Otto Patch Pebble Penny
+    Pepper Pip Piper Pixel Poppy Quill Raven Rex River Robin Rosie Rufus Rusty Sage Salty Sandy Scout
+    Shadow Sky Smudge Snowy Sol Spark Sparrow Sprout Stella Storm Sunday Sunny Teddy Theo Thistle Tilly
+    Tinker Toby Truffle Vega Velvet Violet Waffles Willow Winston Wren Zara Zephyr Ziggy
+    """
+)
 ROLES = (
     "a cheerful assistant", "a friendly guide", "a helpful assistant", "a travel guide", "a museum guide",
     "a radio host", "a news reader", "a librarian", "a retired sailor", "a chess player", "a garden expert",
     "a chat companion", "a science teacher", "a cook", "a storyteller", "a local reporter", "a weather watcher",
     "a bookseller", "the assistant of this group", "a bot in a small community", "a sports reporter",
+    "a kind neighbour", "a postman", "a beekeeper", "a game master", "the host of this server", "a quiz master", "a coach",
+    "a travel writer", "a fisherman", "a train driver", "a baker", "a friendly robot", "an astronomer", "a poet", "a clockmaker",
     "a history teacher", "an old lighthouse keeper", "a mountain guide", "the voice of the town library",
 )  # fmt: skip
 MANNERS = (

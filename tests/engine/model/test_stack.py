@@ -308,12 +308,15 @@ def test_stack_quantized_base_keeps_its_bits_and_gets_the_delta(tiny: Tiny, quan
     pairs = read_lora(open_adapter(tiny.identity))
     stack.add("identity", pairs)
     rows: list[Stack] = [(), (IDENTITY,), (("identity", 0.5),), ()]
-    assert torch.equal(logits(model, stack, rows)[[0, 3]], untouched[[0, 3]])
+    assert torch.equal(logits(model, stack, [()]), untouched)
+    if quantization == "nf4":  # int8 picks its outlier columns over all rows of a batch
+        assert torch.equal(logits(model, stack, rows)[[0, 3]], untouched[[0, 3]])
     with torch.inference_mode(), stack.rows(stack.mask(rows)):
         y = model.model.layers[1].mlp.down_proj(x)
     pair = pairs["model.layers.1.mlp.down_proj"]
     delta = x @ pair.a.T @ pair.b.T * torch.tensor([0.0, 1.0, 0.5, 0.0])[:, None, None]
     assert delta[1].abs().max() > 0.1
+    assert torch.equal(y[[0, 3]], plain[[0, 3]])
     assert torch.allclose(y, plain + delta, atol=1e-4)
     stack.remove("identity")
     assert model.model.layers[1].mlp.down_proj is layer

@@ -1,0 +1,151 @@
+"""The skill generators: answers hold, held-out material stays out, prompts are the engine's own."""
+
+from __future__ import annotations
+
+import random
+import re
+from itertools import pairwise
+
+import pytest
+
+from engine.prompt import (
+    ANALYZER_SYSTEM,
+    CONTEXT_RULE,
+    LABELS,
+    REWRITE_SYSTEM,
+    analyzer_messages,
+)
+from engine.types import Turn
+from trainer.skills import about, analyzer, copying, grounded, identity, memory, rewrite, smalltalk
+from trainer.skills.case import Case, Generate, reserved
+from trainer.skills.entities import Entities
+from trainer.skills.scenes import SCENES
+
+MAKERS: tuple[Generate, ...] = (
+    grounded.generate,
+    analyzer.generate,
+    rewrite.generate,
+    identity.generate,
+    smalltalk.generate,
+    copying.generate,
+    about.generate,
+    memory.generate,
+)
+
+
+def _cases(make: Generate, n: int, held_out: bool = False, seed: int = 1) -> list[Case]:
+    rng = random.Random(seed)
+    return [make(rng, held_out) for _ in range(n)]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("held_out", [False, True])
+def test_generate_any_skill_makes_clean_cases(make: Generate, held_out: bool) -> None:
+    for case in _cases(make, 150, held_out):
+        assert case.messages[-1].role == "assistant" and case.messages[-1].trained
+        roles = [m.role for m in case.messages]
+        assert roles[0] == "system" and all(a != b for a, b in pairwise(roles))
+        for message in case.messages:
+            assert message.content and message.content == message.content.strip()
+            assert not re.search(r"[{}|]", message.content), message.content
+        for wanted in case.expect:
+            assert wanted.lower() in case.answer.lower(), (case.kind, wanted, case.answer)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_generate_same_seed_makes_same_cases(make: Generate) -> None:
+    assert _cases(make, 20) == _cases(make, 20)
+
+
+def test_entities_held_out_names_never_meet_training_names() -> None:
+    train, held = Entities(random.Random(1)), Entities(random.Random(1), held_out=True)
+    ours, theirs = {train.stem() for _ in range(4000)}, {held.stem() for _ in range(4000)}
+    assert not ours & theirs
+    assert all(map(reserved, theirs)) and not any(map(reserved, ours))
+
+
+@pytest.mark.parametrize("make", [grounded.generate, rewrite.generate, about.generate, copying.generate])
+def test_training_cases_hold_no_held_out_name(make: Generate) -> None:
+    held = Entities(random.Random(7), held_out=True)
+    names = {held.stem() for _ in range(3000)} | {held.title() for _ in range(1500)}
+    for case in _cases(make, 400):
+        text = " ".join(m.content for m in case.messages)
+        for word in re.findall(r"[A-Z][a-z]+", text):
+            assert word not in names, (word, text)
+
+
+def test_training_cases_hold_no_held_out_question_kind() -> None:
+    kept = [f for s in SCENES for f in s.facts if f.held]
+    assert kept
+    beginnings = [re.split(r"\{\w\}", a)[0] for f in kept for a in f.asks]
+    rare = [b for b in beginnings if len(b.split()) >= 4]
+    for case in _cases(grounded.generate, 600):
+        assert not any(b in m.content for b in rare for m in case.messages)
+
+
+def test_training_cases_never_say_what_is_kept_back() -> None:
+    kept = {s for s in smalltalk.SAID if reserved(s)}
+    assert len(kept) > 20
+    for make in (smalltalk.generate, rewrite.generate, memory.generate, identity.generate):
+        for case in _cases(make, 300):
+            said = {m.content for m in case.messages if m.role == "user"}
+            said |= {line.split(": ", 1)[-1] for t in said for line in t.splitlines()}
+            assert not said & kept
+    for case in _cases(analyzer.generate, 500):
+        assert case.messages[1].content.rsplit("Last question: ", 1)[1] not in kept
+
+
+def test_grounded_prompt_is_what_the_engine_renders() -> None:
+    shown = 0
+    for case in _cases(grounded.generate, 60):
+        asked = next((m.content for m in case.messages if m.content.startswith("Context:\n")), None)
+        if asked is None:
+            continue
+        shown += 1
+        context, question = asked.split(f"\n\n{CONTEXT_RULE}\n\nQuestion: ")
+        assert question
+        assert all(
+            re.match(r"\[\d\] [^\n]+?( \(\d{4}-\d\d-\d\d\))?: ", line) for line in context.splitlines()[1:]
+        )
+    assert shown > 40
+
+
+def test_analyzer_prompt_is_what_the_engine_renders() -> None:
+    assert analyzer.generate(random.Random(0)).messages[0].content == ANALYZER_SYSTEM
+    for case in _cases(analyzer.generate, 100):
+        head, last = case.messages[1].content.rsplit("Last question: ", 1)
+        lines = head.removeprefix("Conversation:\n").strip().splitlines()
+        turns = [
+            Turn("user" if line.startswith("User: ") else "assistant", line.split(": ", 1)[1])
+            for line in lines
+        ]
+        assert analyzer_messages(turns, last) == case.prompt
+        assert case.answer in LABELS
+
+
+def test_analyzer_both_labels_are_equally_common() -> None:
+    share = sum(c.kind == LABELS[0] for c in _cases(analyzer.generate, 1000)) / 1000
+    assert 0.44 < share < 0.56
+
+
+def test_rewrite_answers_name_the_subject_that_the_question_left_out() -> None:
+    for case in _cases(rewrite.generate, 200):
+        assert case.messages[0].content == REWRITE_SYSTEM
+        last = case.messages[1].content.rsplit("Last question: ", 1)[1]
+        assert case.expect[0] in case.answer
+        if case.kind in ("pronoun", "switch"):
+            assert case.expect[0] not in last
+
+
+def test_identity_answers_come_from_the_system_prompt() -> None:
+    for case in _cases(identity.generate, 300):
+        for name in case.expect:
+            assert name in case.messages[0].content and name in case.answer
+
+
+def test_newest_of_conflicting_passages_wins() -> None:
+    for seed in range(60):
+        case = grounded.newest(random.Random(seed), False)
+        lines = [x for x in case.messages[-2].content.splitlines() if re.match(r"\[\d\] ", x)]
+        dated = sorted(lines, key=lambda x: re.search(r"\((\d{4}-\d\d-\d\d)\): ", x)[1])  # type: ignore[index]
+        assert case.expect[0].lower() in dated[-1].lower()

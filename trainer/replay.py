@@ -1,0 +1,36 @@
+"""Skill conversations mixed into persona training, so that a small base keeps its skills.
+
+A persona's pairs never show a passage; trained on them alone, a small model forgets how to read
+one. These cases carry the persona's own system message and the plain answers of `trainer.skills`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from engine.prompt import Renderer
+from engine.types import Message
+from trainer.pairs import Example
+
+
+def replay_examples(
+    renderer: Renderer, system: str, count: int, max_length: int, seed: int
+) -> Sequence[Example]:
+    """Rendered grounded cases under a persona's system message.
+
+    Args:
+        count: how many; 0 gives none.
+        max_length: tokens; longer cases are drawn again.
+    """
+    from trainer.skills import grounded
+
+    rng = random.Random(seed)
+    examples: list[Example] = []
+    while len(examples) < count:
+        case = grounded.generate(rng)
+        messages = (Message("system", system), *(m for m in case.messages if m.role != "system"))
+        rendered = renderer.render(messages, final_only=True)
+        if len(rendered.ids) <= max_length:
+            examples.append(Example(rendered.ids, rendered.mask))
+    return examples
