@@ -142,7 +142,8 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Alternating rounds of both sides, and the machine's own rate beside them."""
     import torch
 
-    from trainer.pretrain import PretrainConfig, Run
+    from trainer.pretrain_config import PretrainConfig
+    from trainer.pretrain_run import Run
 
     store = options.store or folder / "random"
     if options.store is None:

@@ -21,7 +21,7 @@ from engine.config import LimitsConfig
 from engine.engine import Engine
 from engine.errors import InputError, StorageError, UnderstudyError
 from engine.history import SqlHistory
-from engine.types import Delta, Incoming
+from engine.types import Decision, Delta, Incoming, Result
 
 if TYPE_CHECKING:
     from bot.commands import Commands
@@ -148,13 +148,12 @@ class Relay:
                     yield event
             return
         yield Started(pending.message_pk)
+        yield Delta(pending.reply)
         stored = await self._history.last(pending.incoming.key)
         if stored and stored[2] == pending.message_pk:
-            yield Delta(stored[1].reply)
             yield stored[1]
-        else:
-            yield Notice(pending.reply)
-            await self.sent(pending.message_pk, pending.drafts)
+        else:  # a later message was answered meanwhile; only this one's text is at hand
+            yield Result(pending.reply, Decision(False, 0.0), (), (), {}, message_pk=pending.message_pk)
 
     async def retry(self, caller: Incoming) -> AsyncGenerator[Event, None]:
         """Answer the conversation's last message anew, with another seed."""
@@ -171,10 +170,10 @@ class Relay:
     async def _answer(self, message_pk: int, incoming: Incoming) -> AsyncGenerator[Event, None]:
         yield Started(message_pk)
         try:
-            async with self._locks.hold(incoming.key):
-                async with aclosing(self._engine.answer(message_pk, incoming)) as parts:
-                    async for part in parts:
-                        yield part
+            stream = self._engine.answer(message_pk, incoming)
+            async with self._locks.hold(incoming.key), aclosing(stream) as parts:
+                async for part in parts:
+                    yield part
         except UnderstudyError as exc:
             log.warning(
                 "m%d failed: %s", message_pk, type(exc).__name__, exc_info=not isinstance(exc, InputError)

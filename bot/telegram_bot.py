@@ -167,6 +167,9 @@ class TelegramBot:
 
     async def _take(self, update: telegram.Update) -> None:
         """Start answering an update and return when it is stored."""
+        if update.my_chat_member:
+            member = update.my_chat_member
+            log.info("chat %d: the bot is now %s", member.chat.id, member.new_chat_member.status)
         message = update.message
         if message is None or self._client is None or self._answers is None:
             return

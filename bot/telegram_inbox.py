@@ -155,10 +155,10 @@ def _without_mentions(message: telegram.Message, me: telegram.User) -> tuple[str
             at, mentioned = end, True
     if not mentioned:
         return text.strip(), False
-    rest = "".join([*kept[1:], units[at:].decode("utf-16-le", "replace")])
-    if not kept[0]:  # "@bot, what …"
-        rest = rest.lstrip(" ,:;")
-    return (kept[0] + rest).strip(), True
+    first, rest = kept[0], "".join([*kept[1:], units[at:].decode("utf-16-le", "replace")])
+    if not first or first[-1] in ",:;":  # "@bot, what …" and "so, @bot, what …"
+        rest = " " + rest.lstrip(" ,:;")
+    return (first + rest).strip(), True
 
 
 def _replies_to(message: telegram.Message, me: telegram.User) -> bool:

@@ -191,7 +191,12 @@ class Config(Section):
     @property
     def history_url(self) -> str:
         """SQLAlchemy async URL of the database."""
-        return self.history.url or f"sqlite+aiosqlite:///{self.data_path / 'understudy.db'}"
+        if self.history.url:
+            return self.history.url
+        from sqlalchemy import URL  # not at import: --help has no use for it
+
+        url = URL.create("sqlite+aiosqlite", database=str(self.data_path / "understudy.db"))
+        return url.render_as_string(hide_password=False)
 
 
 def load_config(path: Path) -> Config:

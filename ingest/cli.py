@@ -26,7 +26,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     commands = index.add_subparsers(dest="index_command", required=True, metavar="COMMAND")
     build = commands.add_parser("build", help="index the knowledge folder beside the live index, then swap")
     build.add_argument("--if-changed", action="store_true", help="keep the live index when nothing changed")
-    build.add_argument("--max-words", type=int, default=None, help="longest chunk in words (default 80)")
+    build.add_argument(
+        "--max-words",
+        type=int,
+        default=None,
+        help="longest chunk in words (default 80); MiniLM reads about 180",
+    )
     search = commands.add_parser("search", help="show what a question would be answered from")
     search.add_argument("query", help="the question")
     search.add_argument("--k", type=int, default=None, help="how many passages (default: retriever.k)")
@@ -85,8 +90,8 @@ def _build(args: argparse.Namespace) -> Report:
     from ingest.index import build_index
 
     max_words = MAX_WORDS if args.max_words is None else args.max_words
-    if not 10 <= max_words <= 2000:
-        raise ConfigError(f"--max-words is {max_words}; allowed: 10 to 2000.")
+    if not 10 <= max_words <= 1000:
+        raise ConfigError(f"--max-words is {max_words}; allowed: 10 to 1000.")
     setup = _Setup(args)
     embedder = Embedder(setup.embedder)
     try:

@@ -1,111 +1,24 @@
 """Builds the starter model's token stores from the corpus and the skill generators.
 
-`build` is deterministic for a seed: every store has its own random stream. It prints a ledger of
-what went in, what came out and why the rest was left out.
+`build` is deterministic for a seed: every store has its own random stream. It reports a ledger of
+what went in, what came out and why the rest was left out. What goes into one store is
+`trainer.storebuild`'s business.
 """
 
 from __future__ import annotations
 
-import logging
 import random
 import tempfile
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
-from engine.prompt import Rendered, Renderer
-from engine.types import Message
 from trainer import corpus
-from trainer.skills import about, analyzer, copying, grounded, identity, memory, rewrite, smalltalk
-from trainer.skills.case import Generate
-from trainer.store import StoreWriter
-from trainer.tokenizer import BOS, EOS_TEXT
+from trainer.storebuild import PROSE_SHARE, PROSE_TOKENS, SKILLS, STORES, Job, Ledger, Sizes, run
 
-MAX_TOKENS = 512
-SHORT_TOKENS = 256
-
-SKILLS: tuple[tuple[Generate, int], ...] = (
-    (grounded.generate, 36),
-    (analyzer.generate, 16),
-    (rewrite.generate, 13),
-    (smalltalk.generate, 14),
-    (identity.generate, 7),
-    (about.generate, 5),
-    (memory.generate, 5),
-    (copying.generate, 4),
-)
-SHORT: tuple[tuple[Generate, int], ...] = (
-    (grounded.generate, 50),
-    (copying.generate, 16),
-    (rewrite.generate, 12),
-    (memory.generate, 10),
-    (identity.generate, 6),
-    (smalltalk.generate, 6),
-)
-PROSE_TOKENS: dict[str, int] = {
-    "prose_wikipedia_en": 3_500_000,
-    "prose_gutenberg": 4_000_000,
-    "news_wikinews_en": 2_200_000,
-    "persona_twain_franklin": 1_500_000,
-    "audience_onestopenglish": 600_000,
-    "prose_openstax": 400_000,
-}
-PROSE_SHARE: dict[str, float] = {
-    "prose_wikipedia_en": 0.22, "prose_gutenberg": 0.2, "news_wikinews_en": 0.6, "persona_twain_franklin": 0.5,
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How many tokens each store holds; the corpus parts end earlier where their files do."""
-
-    skills: int = 9_000_000
-    skills_short: int = 4_000_000
-    chat: int = 4_000_000
-    rewrite_rows: int = 12_000
-    wiki_rows: int = 9_000
-    news_rows: int = 3_500
-    series_share: float = 0.6
-    """Share of the answerable human questions that are asked several to a paragraph."""
-    val_cases: int = 600
-    prose_scale: float = 1.0
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What one store took and left, and why."""
-
-    name: str
-    examples: int = 0
-    tokens: int = 0
-    trained: int = 0
-    val: int = 0
-    notes: Counter[str] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        notes = ", ".join(f"{k} {v}" for k, v in sorted(self.notes.items()))
-        return (
-            f"{self.name}: {self.examples} examples, {self.tokens} tokens, {self.trained} trained on; "
-            f"{self.val} held out; {notes}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One store to build in one process."""
-
-    name: str
-    corpus_dir: Path
-    out_dir: Path
-    tokenizer_dir: Path
-    seed: int
-    sizes: Sizes
+__all__ = ["STORES", "Ledger", "Sizes", "build", "tokenizer_texts"]
 
 
 def build(
@@ -133,13 +46,13 @@ def build(
         jobs = [Job(n, corpus_dir, out_dir, Path(folder), seed, sizes or Sizes()) for n in names]
         out: list[Ledger] = []
         if processes == 1:
-            results: Iterator[Ledger] = map(_run, jobs)
+            results: Iterator[Ledger] = map(run, jobs)
             for ledger in results:
                 report(str(ledger))
                 out.append(ledger)
             return out
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            for ledger in pool.map(_run, jobs):
+            for ledger in pool.map(run, jobs):
                 report(str(ledger))
                 out.append(ledger)
         return out
@@ -148,8 +61,8 @@ def build(
 def tokenizer_texts(corpus_dir: Path, seed: int = 0, cases: int = 12_000, rows: int = 2500) -> Iterator[str]:
     """A sample of everything that the model reads, for `train_tokenizer`."""
     rng = random.Random(f"{seed}:tokenizer")
-    for make, share in SKILLS:
-        for _ in range(cases * share // 100):
+    for make, weight in SKILLS:
+        for _ in range(cases * weight // 100):
             yield "\n".join(f"{m.role}\n\n{m.content}" for m in make(rng).messages)
     for name in (*PROSE_TOKENS, *corpus.CHAT_FILES, "grounded_squad_part", "grounded_news_templates"):
         path = corpus_dir / f"{name}.jsonl.xz"
@@ -161,220 +74,3 @@ def tokenizer_texts(corpus_dir: Path, seed: int = 0, cases: int = 12_000, rows: 
                 break
             said = "\n".join(f"{m['role']}\n\n{m['content']}" for m in row.get("messages", ()))
             yield f"{said}\n{row.get('text', '')[:4000]}"
-
-
-# --- one store ------------------------------------------------------------------------------
-
-
-class _Sink:
-    """Two writers of one store: training and held-out."""
-
-    def __init__(self, job: Job, max_tokens: int) -> None:
-        self.ledger = Ledger(job.name)
-        self.max_tokens = max_tokens
-        self.train = StoreWriter(job.out_dir / job.name)
-        self.val = StoreWriter(job.out_dir / f"{job.name}.val")
-
-    def put(self, ids: Sequence[int], mask: Sequence[bool], val: bool) -> bool:
-        """Store one example unless it is too long or has nothing to learn."""
-        if len(ids) > self.max_tokens:
-            self.ledger.notes["too long"] += 1
-            return False
-        if len(ids) < 2 or not any(mask):
-            self.ledger.notes["nothing to learn"] += 1
-            return False
-        (self.val if val else self.train).append(ids, mask)
-        if val:
-            self.ledger.val += 1
-        else:
-            self.ledger.examples += 1
-            self.ledger.tokens += len(ids)
-            self.ledger.trained += sum(mask)
-        return True
-
-    def close(self) -> Ledger:
-        for writer, count in ((self.train, self.ledger.examples), (self.val, self.ledger.val)):
-            if count:
-                writer.close()
-            else:
-                writer.abort()
-        return self.ledger
-
-
-def _run(job: Job) -> Ledger:
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # long paragraphs are cut later, by `windows`
-    renderer = Renderer(AutoTokenizer.from_pretrained(job.tokenizer_dir))
-    return STORES[job.name](job, renderer, random.Random(f"{job.seed}:{job.name}"))
-
-
-def _generated(
-    job: Job,
-    renderer: Renderer,
-    rng: random.Random,
-    makers: Sequence[tuple[Generate, int]],
-    tokens: int,
-    cap: int,
-) -> Ledger:
-    sink = _Sink(job, cap)
-    calls, weights = [m for m, _ in makers], [w for _, w in makers]
-    seen: set[tuple[int, ...]] = set()
-    for val in (True, False):
-        while (sink.ledger.val < job.sizes.val_cases) if val else (sink.ledger.tokens < tokens):
-            case = rng.choices(calls, weights)[0](rng, val)
-            done = renderer.render(case.messages)
-            if len(done.ids) < 90 and rng.random() < 0.9 and done.ids in seen:
-                sink.ledger.notes["repeated"] += 1
-                if sink.ledger.notes["repeated"] > 100_000:
-                    break
-                continue
-            seen.add(done.ids)
-            sink.put(done.ids, done.mask, val)
-    return sink.close()
-
-
-def _skills(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    return _generated(job, renderer, rng, SKILLS, job.sizes.skills, MAX_TOKENS)
-
-
-def _skills_short(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    return _generated(job, renderer, rng, SHORT, job.sizes.skills_short, SHORT_TOKENS)
-
-
-def _grounded(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    sink = _Sink(job, MAX_TOKENS)
-    together: dict[str, list[corpus.Row]] = defaultdict(list)
-    plan = (
-        ("grounded_squad_part", 1.0, 0), ("grounded_wiki_templates", 0.5, job.sizes.wiki_rows),
-        ("grounded_news_templates", 0.6, job.sizes.news_rows), ("grounded_xquad_en", 1.0, 600),
-    )  # fmt: skip
-    for name, share, limit in plan:
-        taken = 0
-        for row in _rows(job, name, share, sink):
-            if limit and taken >= limit:
-                break
-            made = corpus.grounded(row, rng)
-            if made is None:
-                sink.ledger.notes["no cited passage"] += 1
-                continue
-            if name == "grounded_squad_part" and any(made.gold) and rng.random() < job.sizes.series_share:
-                together[corpus.grounded_key(row)].append(row)
-                continue
-            val = name == "grounded_xquad_en" or corpus.kept_out(corpus.grounded_key(row))
-            taken += sink.put(*_fitted(made, renderer, rng), val=val)
-    for key, rows in together.items():
-        for messages in corpus.paragraph_series(rows, rng):
-            _put(sink, renderer, messages, corpus.kept_out(key))
-    return sink.close()
-
-
-def _fitted(
-    made: corpus.Grounded, renderer: Renderer, rng: random.Random
-) -> tuple[Sequence[int], Sequence[bool]]:
-    """As many passages as fit."""
-    most = min(len(made.passages), rng.choice((1, 2, 2, 3)))
-    done = Rendered((), ())
-    for keep in range(max(1, most), 0, -1):
-        done = renderer.render(made.messages(keep, rng))
-        if len(done.ids) <= MAX_TOKENS:
-            break
-    return done.ids, done.mask
-
-
-def _rewrite(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    sink = _Sink(job, MAX_TOKENS)
-    for name, limit in (
-        ("query_rewrite_canard_cast", 0),
-        ("query_rewrite_wiki_templates", job.sizes.rewrite_rows // 2),
-    ):
-        for n, row in enumerate(_rows(job, name, 0.6 if limit else 1.0, sink)):
-            if limit and n >= limit:
-                break
-            made = corpus.rewrite(row, rng)
-            if made is None:
-                sink.ledger.notes["no question"] += 1
-                continue
-            _put(sink, renderer, made, row["source"] == "trec_cast_2022" or corpus.kept_out(made[1].content))
-    return sink.close()
-
-
-def _chat(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    sink = _Sink(job, MAX_TOKENS)
-    caps = {
-        "chat_self_dialogue": 0.35,
-        "chat_topical": 0.15,
-        "chat_fiction_dialogue": 0.35,
-        "instruct_dolly_part": 0.15,
-    }
-    for name, share in caps.items():
-        budget = sink.ledger.tokens + share * job.sizes.chat
-        for row in _rows(job, name, 0.6 if share > 0.3 else 1.0, sink):
-            if sink.ledger.tokens >= budget:
-                break
-            made = corpus.CHAT_FILES[name](row, rng)
-            if made is None:
-                sink.ledger.notes["unfit"] += 1
-                continue
-            _put(sink, renderer, made, corpus.kept_out(row["messages"][0]["content"]))
-    return sink.close()
-
-
-def _prose(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    sink = _Sink(job, MAX_TOKENS)
-    for name, tokens in PROSE_TOKENS.items():
-        budget = sink.ledger.tokens + tokens * job.sizes.prose_scale
-        for row in _rows(job, name, PROSE_SHARE.get(name, 1.0), sink):
-            if sink.ledger.tokens >= budget:
-                break
-            parts = corpus.paragraphs(row)
-            if not parts:
-                sink.ledger.notes["no prose"] += 1
-                continue
-            val = corpus.kept_out(parts[0])
-            for ids in windows(parts, renderer, MAX_TOKENS):
-                sink.put(ids, [True] * len(ids), val)
-    return sink.close()
-
-
-def windows(parts: Sequence[str], renderer: Renderer, max_tokens: int) -> Iterator[list[int]]:
-    """Paragraphs packed into windows that begin with the start token; the last ends with the end token."""
-    tokenizer = renderer.tokenizer
-    start, end = tokenizer.convert_tokens_to_ids([BOS, EOS_TEXT])
-    pieces = tokenizer([renderer.safe(p) + "\n" for p in parts], add_special_tokens=False)["input_ids"]
-    window = [start]
-    for piece in pieces:
-        if len(window) + len(piece) > max_tokens - 1 and len(window) > 64:
-            yield window
-            window = [start]
-        while len(window) + len(piece) > max_tokens - 1:
-            room = max_tokens - 1 - len(window)
-            yield window + piece[:room]
-            window, piece = [start], piece[room:]
-        window += piece
-    if len(window) > 16:
-        yield [*window, end]
-
-
-def _put(sink: _Sink, renderer: Renderer, messages: Sequence[Message], val: bool) -> None:
-    done = renderer.render(messages)
-    sink.put(done.ids, done.mask, val)
-
-
-def _rows(job: Job, name: str, share: float, sink: _Sink) -> Iterator[corpus.Row]:
-    """The rows of one corpus file; none where it is absent."""
-    path = job.corpus_dir / f"{name}.jsonl.xz"
-    if not path.is_file():
-        sink.ledger.notes[f"{name} absent"] += 1
-        return
-    for row in corpus.rows(path, share, job.seed):
-        sink.ledger.notes[f"{name} rows"] += 1
-        yield row
-
-
-STORES: dict[str, Callable[[Job, Renderer, random.Random], Ledger]] = {
-    "skills": _skills,
-    "prose": _prose,
-    "skills_short": _skills_short,
-    "grounded": _grounded,
-    "chat": _chat,
-    "rewrite": _rewrite,
-}

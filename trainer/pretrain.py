@@ -6,42 +6,26 @@ draw a batch, sum gradients over its rows, clip, move. Knows nothing of tokenize
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor, nn
-from tqdm import tqdm
-
-from trainer import snapshot, varlen
-from trainer.crossentropy import (
-    Kernel,
-    eval_loss,
-    native_softmax_gradient,
-    softmax_gradient,
-    summed_loss,
-)
+from trainer import snapshot
+from trainer.journal import Journal
 from trainer.llama import Llama, ModelShape
-from trainer.optim import Muon, lr_factor
-from trainer.packing import Packer, PackState, Row, held_out_rows
-from trainer.pretrain_config import ModelSection, PretrainConfig, StageSection
-from trainer.store import Store, StoreError
+from trainer.pretrain_config import ModelSection, PretrainConfig
+from trainer.pretrain_run import PretrainError, Run
+
+__all__ = ["PretrainConfig", "PretrainError", "PretrainResult", "load_model", "pretrain"]
 
 log = logging.getLogger(__name__)
 
 _FAR = 1e9
-
-
-class PretrainError(RuntimeError):
-    """The run cannot start or go on; the message says how to mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,213 +41,6 @@ class PretrainResult:
     finished: bool  # False: stopped by a signal or by `stop_after_steps`
 
 
-@dataclass(slots=True)
-class Progress:
-    """Where a run stands; all of it is in the checkpoint."""
-
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    loss: float = float("nan")
-    eval_loss: float | None = None
-    best_eval: float | None = None
-
-    def share(self, config: PretrainConfig) -> float:
-        """Share of the budget used, 0..1."""
-        by_tokens = self.tokens / config.max_tokens if config.max_tokens else 0.0
-        by_time = self.seconds / (60 * config.max_minutes) if config.max_minutes else 0.0
-        return min(1.0, max(by_tokens, by_time))
-
-
-class Run:
-    """One process's view of a run: model, optimizers, data and where it stands."""
-
-    def __init__(self, config: PretrainConfig) -> None:
-        self.config, self.progress = config, Progress()
-        self.device = _device(config)
-        self.dtype = torch.bfloat16 if config.dtype == "bf16" else torch.float32
-        torch.manual_seed(config.seed)
-        self.model = Llama(config.model.shape(), config.seed).to(self.device)
-        self.optimizers = build_optimizers(self.model, config)
-        self.stores = open_stores(config)
-        self.packer = self._packer(None)
-        self.loss_kernel: Kernel = softmax_gradient
-        if config.compile:
-            self._accelerate()
-
-    def _accelerate(self) -> None:
-        native_kernels = self.device.type == "cpu" and varlen.use_kernel()
-        if native_kernels:
-            self.loss_kernel = native_softmax_gradient
-        if not can_compile(self.device):
-            log.warning("no C++ compiler for torch.compile; training uncompiled, about 1.4x slower")
-            return
-        for layer in self.model.layers:
-            layer.compile()
-        if not native_kernels:
-            self.loss_kernel = torch.compile(softmax_gradient, dynamic=True)
-
-    def _packer(self, state: PackState | None) -> Packer:
-        c = self.config
-        return Packer(self.stores, c.seed, c.row_tokens, c.rows_per_step, state)
-
-    def stage(self) -> StageSection:
-        share = self.progress.share(self.config)
-        return next((s for s in self.config.stage if share < s.until), self.config.stage[-1])
-
-    def lr_share(self) -> float:
-        o, p = self.config.optim, self.progress
-        share = p.share(self.config)
-        return lr_factor(share, p.step, o.warmup_steps, o.decay_fraction, o.decay, o.floor)
-
-    def step(self) -> float:
-        """One optimizer step; returns its mean loss in nats a trained token."""
-        stage = self.stage()
-        return self.train_on(self.packer.batch(stage.weights, stage.seq_len))
-
-    def train_on(self, rows: list[Row]) -> float:
-        """One optimizer step over these rows; returns as `step` does."""
-        trained = max(1, sum(len(row.labels) for row in rows))
-        loss = torch.zeros((), device=self.device)
-        for row in rows:
-            part = self._row_loss(row, 1.0 / trained)
-            torch.autograd.backward(part)
-            loss += part.detach()
-        if self.config.optim.clip_norm:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
-        factor = self.lr_share()
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        self.progress.step += 1
-        self.progress.tokens += sum(row.n_tokens for row in rows)
-        self.progress.loss = float(loss)
-        return self.progress.loss
-
-    def _hidden(self, row: Row) -> Tensor:
-        ids, positions = row.ids.to(self.device), row.positions.to(self.device)
-        torch._dynamo.maybe_mark_dynamic(row.bounds, 0)  # rows hold any number of documents
-        hidden: Tensor = self.model(ids, positions, row.bounds, self.dtype)
-        return hidden.index_select(0, row.sources.to(self.device))
-
-    def _row_loss(self, row: Row, scale: float) -> Tensor:
-        labels = row.labels.to(self.device)
-        return summed_loss(self._hidden(row), self.model.head, labels, scale, self.loss_kernel)
-
-    @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
-        """Held-out loss by store, in nats a trained token, and their "mean" by weight."""
-        losses: dict[str, float] = {}
-        seq_len = max(s.seq_len for s in self.config.stage)
-        for name in self.stores:
-            path = self.config.data_dir / f"{name}.val"
-            if not path.is_dir():
-                continue
-            total, count, c = 0.0, 0, self.config
-            for row in held_out_rows(Store(path), name, c.row_tokens, seq_len, c.eval_tokens):
-                labels = row.labels.to(self.device)
-                total += eval_loss(self._hidden(row), self.model.head, labels)
-                count += len(labels)
-            if count:
-                losses[name] = total / count
-        if losses:
-            losses["mean"] = weighted_mean(losses, self.config.stage[-1].weights)
-        return losses
-
-    def snapshot(self) -> dict[str, Any]:
-        """All that resuming needs, as plain values and tensors."""
-        p = self.progress
-        return {
-            "config": self.config.model_dump(mode="json"),
-            "model": self.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "progress": {name: getattr(p, name) for name in Progress.__slots__},
-            "packing": self.packer.state.as_dict(),
-            "rng": torch.get_rng_state(),
-        }
-
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Goes on from a snapshot.
-
-        Raises:
-            PretrainError: it is of another model shape or optimizer.
-        """
-        for key in ("model", "optim"):
-            old, new = saved["config"][key], self.config.model_dump(mode="json")[key]
-            if key == "model" and old != new:
-                raise PretrainError(f"run_dir holds another shape: {old}, not {new}")
-            if key == "optim" and old["kind"] != new["kind"]:
-                raise PretrainError(f"run_dir was trained with {old['kind']}, not {new['kind']}")
-        for key in ("stage", "row_tokens", "rows_per_step", "seed", "optim"):
-            if saved["config"][key] != self.config.model_dump(mode="json")[key]:
-                log.warning("%s changed since the checkpoint; going on with the new value", key)
-        self.model.load_state_dict(saved["model"])
-        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-            groups = [dict(group) for group in optimizer.param_groups]
-            optimizer.load_state_dict(state)
-            for group, fresh in zip(optimizer.param_groups, groups, strict=True):
-                group.update({k: v for k, v in fresh.items() if k != "params"})
-        self.progress = Progress(**saved["progress"])
-        self.packer = self._packer(PackState.from_dict(saved["packing"]))
-        torch.set_rng_state(saved["rng"])
-
-
-def build_optimizers(model: Llama, config: PretrainConfig) -> list[torch.optim.Optimizer]:
-    """AdamW alone, or Muon for the hidden matrices with AdamW for the rest."""
-    o, s = config.optim, model.shape
-    matrices = list(model.matrices())
-    hidden = {id(p) for p in matrices}
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    tables = [p for p in model.parameters() if p.ndim == 2 and id(p) not in hidden]
-    groups = [{"params": tables, "weight_decay": 0.0}, {"params": vectors, "weight_decay": 0.0}]
-    made: list[torch.optim.Optimizer] = []
-    if o.kind == "muon":
-        splits = {
-            s.d_model + 2 * s.d_kv: [s.d_model, s.d_kv, s.d_kv],
-            2 * s.d_ff: [s.d_ff, s.d_ff],
-        }
-        made.append(
-            Muon(
-                matrices,
-                o.matrix_lr,
-                o.momentum,
-                o.weight_decay,
-                splits=lambda p: splits.get(p.shape[0], [p.shape[0]]),
-                dtype=torch.bfloat16 if config.dtype == "bf16" else torch.float32,
-            )
-        )
-    else:
-        groups.append({"params": matrices, "weight_decay": o.weight_decay})
-    made.append(torch.optim.AdamW(groups, o.lr, (o.beta_1, o.beta_2), eps=1e-8, fused=True))
-    for optimizer in made:
-        for group in optimizer.param_groups:
-            group["peak_lr"] = group["lr"]
-    return made
-
-
-def open_stores(config: PretrainConfig) -> dict[str, Store]:
-    """Every store that a stage gives a weight.
-
-    Raises:
-        PretrainError: one is missing or damaged.
-    """
-    names = {n for stage in config.stage for n, weight in stage.weights.items() if weight > 0}
-    try:
-        return {name: Store(config.data_dir / name) for name in sorted(names)}
-    except StoreError as error:
-        raise PretrainError(f"{error}; build it, or take its weight out of [[stage]]") from error
-
-
-def weighted_mean(losses: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """Mean by weight; plain when no store that was read has one."""
-    known = {name: weights.get(name, 0.0) for name in losses}
-    if not sum(known.values()):
-        known = dict.fromkeys(losses, 1.0)
-    return sum(losses[name] * w for name, w in known.items()) / sum(known.values())
-
-
 def load_model(path: Path | str) -> Llama:
     """The model in one checkpoint file, such as `run_dir / "best.pt"`, in fp32 on the CPU."""
     saved = snapshot.load(Path(path))
@@ -271,24 +48,6 @@ def load_model(path: Path | str) -> Llama:
     model = Llama(shape)
     model.load_state_dict(saved["model"])
     return model
-
-
-def can_compile(device: torch.device) -> bool:
-    """Whether torch.compile works here, by trying it on one line."""
-    try:
-        torch.compile(lambda x: x + 1)(torch.ones(8, device=device))
-    except Exception as error:  # a missing compiler surfaces as any of several kinds
-        log.debug("torch.compile: %s", error)
-        return False
-    return True
-
-
-def _device(config: PretrainConfig) -> torch.device:
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
 
 
 @contextmanager
@@ -305,65 +64,6 @@ def stop_signals() -> Iterator[threading.Event]:
     finally:
         for kind, handler in zip(kinds, before, strict=True):
             signal.signal(kind, handler)
-
-
-def _board(run_dir: Path) -> Any:
-    """TensorBoard's writer, or None where the `train` extra is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        log.warning("no tensorboard installed; scalars go to log.jsonl only")
-        return None
-    return SummaryWriter(str(run_dir / "tensorboard"), flush_secs=30)
-
-
-class Journal:
-    """log.jsonl, TensorBoard and the progress bar of one run."""
-
-    def __init__(self, run: Run, quiet: bool) -> None:
-        run_dir = run.config.run_dir
-        run_dir.mkdir(parents=True, exist_ok=True)
-        self._run = run
-        self._file = (run_dir / "log.jsonl").open("a", encoding="utf-8", buffering=1)
-        self._board: Any = _board(run_dir) if run.config.tensorboard else None
-        self._bar = tqdm(
-            total=1.0,
-            initial=run.progress.share(run.config),
-            disable=quiet,
-            bar_format="{percentage:3.1f}%|{bar}| {elapsed}<{remaining} {postfix}",
-        )
-        self._mark = (run.progress.tokens, run.progress.seconds)
-
-    def step(self) -> None:
-        """Writes the training scalars since the last call."""
-        p = self._run.progress
-        tokens, seconds = self._mark
-        speed = (p.tokens - tokens) / max(1e-9, p.seconds - seconds)
-        self._mark = (p.tokens, p.seconds)
-        self._write("train", {"loss": p.loss, "lr": self._run.lr_share(), "tokens_per_s": speed})
-        self._bar.set_postfix_str(f"step {p.step} loss {p.loss:.3f} {speed:,.0f} tok/s")
-
-    def tick(self) -> None:
-        """Moves the bar."""
-        self._bar.update(self._run.progress.share(self._run.config) - self._bar.n)
-
-    def eval(self, losses: Mapping[str, float]) -> None:
-        self._write("eval", dict(losses))
-
-    def _write(self, kind: str, values: Mapping[str, float]) -> None:
-        p = self._run.progress
-        line = {"kind": kind, "step": p.step, "tokens": p.tokens, "elapsed_s": round(p.seconds, 2)}
-        rounded = {name: round(value, 5) for name, value in values.items()}
-        self._file.write(json.dumps(line | rounded) + "\n")
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(f"{kind}/{name}", value, p.step)
-
-    def close(self) -> None:
-        self._bar.close()
-        self._file.close()
-        if self._board is not None:
-            self._board.close()
 
 
 def pretrain(

@@ -153,6 +153,5 @@ def _show(
     for case, text in [*zip(cases, answers, strict=True), *zip(talk, told, strict=True)]:
         shown[case.skill] += 1
         if shown[case.skill] <= samples:
-            print(
-                f"[{case.skill}.{case.kind}] {case.prompt[-1].content[-400:]}\n  -> {text}\n  == {case.answer}"
-            )
+            asked = case.prompt[-1].content[-400:]
+            print(f"[{case.skill}.{case.kind}] {asked}\n  -> {text}\n  == {case.answer}")

@@ -98,8 +98,7 @@ class CallJob(Job, Generic[T]):
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    if future.done():  # its waiter was cancelled
-        return
+    pass
     if error is None:
         future.set_result(result)
     else:

@@ -83,7 +83,7 @@ class TelegramDouble:
         """Comes along with the next updates, and is no update."""
         self._last: dict[str, Any] = {}
         self.polls_held = 0
-        self.webhook = False
+        self.holds = True
         self._news = asyncio.Event()
         self._update_id = 1000
         self._message_id = 100
@@ -198,17 +198,14 @@ class TelegramDouble:
                     "file_unique_id": "u",
                     "file_path": f"docs/{params['file_id']}",
                 }
-            case "deleteWebhook":
-                self.webhook = False
-                return True
-            case "sendChatAction" | "setMyCommands":
+            case "sendChatAction" | "setMyCommands" | "deleteWebhook":
                 return True
         raise Refusal(f"method {method} not found")
 
     async def _updates(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         if offset := int(params.get("offset") or 0):
             self.queue = [u for u in self.queue if u["update_id"] >= offset]
-        deadline = time.monotonic() + float(params.get("timeout") or 0)
+        deadline = time.monotonic() + float(params.get("timeout") or 0) * self.holds
         self.polls_held += 1
         try:
             while not self.queue and (left := deadline - time.monotonic()) > 0:

@@ -130,6 +130,16 @@ async def test_polling_holds_its_requests(server: TelegramDouble, relay: FakeRel
         assert float(server.of("getUpdates")[0].params["timeout"]) == telegram_poll.HOLD_S
 
 
+async def test_server_that_does_not_hold_polls_is_not_flooded(
+    server: TelegramDouble, relay: FakeRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telegram_poll, "SHORTEST_ROUND_S", 0.1)
+    server.holds = False
+    async with running(server, relay):
+        await asyncio.sleep(0.5)
+        assert 2 <= len(server.of("getUpdates")) <= 6
+
+
 async def test_typing_shows_while_the_model_thinks(server: TelegramDouble, relay: FakeRelay) -> None:
     relay.answer = lambda incoming: [Started(1), 0.35, Delta("Yes."), result("Yes.", pk=1)]
     async with running(server, relay):
@@ -255,8 +265,9 @@ BOT_MESSAGE = {
     ("text", "fields", "heard"),
     [
         ("@TwainBot what is new?", {}, "what is new?"),
-        ("🎩 so, @twainbot, what is new?", {}, "🎩 so,, what is new?"),
+        ("🎩 so, @twainbot, what is new?", {}, "🎩 so, what is new?"),
         ("@TWAINBOT: hello", {}, "hello"),
+        ("hey @TwainBot, hello", {}, "hey, hello"),
         ("go on", {"reply_to_message": BOT_MESSAGE}, "go on"),
         (
             "Mark, hello",
@@ -832,6 +843,17 @@ async def test_server_that_is_down_at_start_is_tried_again(server: TelegramDoubl
     async with running(server, relay):
         server.write("hello")
         await until(lambda: relay.sent_ids)
+
+
+async def test_token_that_turns_out_wrong_later_ends_the_run(
+    server: TelegramDouble, relay: FakeRelay
+) -> None:
+    server.fail("getMe", Fault(502), Fault(401, "Unauthorized"))
+    bot = build(server, relay)
+    await bot.start()
+    with pytest.raises(ConfigError, match="BotFather"):
+        await bot.run()
+    await bot.close()
 
 
 async def test_token_and_texts_never_reach_the_log(

@@ -68,14 +68,6 @@ def events(body: str) -> list[tuple[str, dict[str, object]]]:
     return found
 
 
-async def until(condition: object, timeout_s: float = 3.0) -> None:
-    """Wait for a condition that another task brings about."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it never happened"
-        await asyncio.sleep(0.01)
-
-
 # --- the page ------------------------------------------------------------------------------
 
 
@@ -122,9 +114,10 @@ async def test_static_path_outside_the_folder_is_not_found(path: str, shared: Sh
     assert answer.startswith(b"HTTP/1.1 404")
 
 
-async def test_state_read_tells_persona_adapters_and_limits() -> None:
-    async with serving() as server, browser(server) as client:
-        state = (await client.get("/api/state")).json()
+@one_server
+async def test_state_read_tells_persona_adapters_and_limits(shared: Shared) -> None:
+    client, *_ = shared
+    state = (await client.get("/api/state")).json()
     assert state["persona"]["name"] == "Mark Twain"
     assert state["persona"]["suggestions"] == list(CARD.suggestions)
     assert [a["name"] for a in state["adapters"]] == ["identity", "style"]
@@ -141,10 +134,10 @@ async def test_state_read_tells_persona_adapters_and_limits() -> None:
 # --- chat ----------------------------------------------------------------------------------
 
 
-async def test_chat_asked_streams_started_deltas_result_in_order() -> None:
-    relay = FakeRelay()
-    async with serving(relay) as server, browser(server) as client:
-        answer = await client.post("/api/chat", json=message())
+@one_server
+async def test_chat_asked_streams_started_deltas_result_in_order(shared: Shared) -> None:
+    client, relay, _ = shared
+    answer = await client.post("/api/chat", json=message())
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
     found = events(answer.text)
@@ -162,22 +155,25 @@ async def test_chat_asked_streams_started_deltas_result_in_order() -> None:
 
 async def test_chat_streaming_sends_deltas_before_the_reply_is_complete() -> None:
     relay = FakeRelay(hold_after=3)
-    async with serving(relay) as server, browser(server) as client:
-        async with client.stream("POST", "/api/chat", json=message()) as answer:
-            rows = answer.aiter_lines()
-            seen = [await anext(rows) for _ in range(12)]
-            assert sum(row == "event: delta" for row in seen) == 3
-            relay.gate.set()
-            rest = [row async for row in rows]
+    async with (
+        serving(relay) as server,
+        browser(server) as client,
+        client.stream("POST", "/api/chat", json=message()) as answer,
+    ):
+        rows = answer.aiter_lines()
+        seen = [await anext(rows) for _ in range(12)]
+        assert sum(row == "event: delta" for row in seen) == 3
+        relay.gate.set()
+        rest = [row async for row in rows]
     assert "event: result" in rest
 
 
-async def test_chat_options_given_reach_the_relay() -> None:
-    relay = FakeRelay()
+@one_server
+async def test_chat_options_given_reach_the_relay(shared: Shared) -> None:
+    client, relay, _ = shared
     options = {"strengths": {"identity": 1, "style": 0.5}, "retrieve": False, "seed": 7}
-    async with serving(relay) as server, browser(server) as client:
-        answer = await client.post("/api/chat", json=message(**options))
-        await client.post("/api/chat", json=message())
+    answer = await client.post("/api/chat", json=message(**options))
+    await client.post("/api/chat", json=message())
     first, second = (incoming.options for incoming in relay.handled)
     assert (first.strengths, first.retrieve, first.seed) == ({"identity": 1.0, "style": 0.5}, False, 7)
     assert (second.strengths, second.retrieve, second.seed) == (None, None, None)
@@ -214,12 +210,12 @@ async def test_session_cookie_made_up_by_the_client_is_replaced() -> None:
     assert "understudy_session=" in answer.headers["set-cookie"]
 
 
-async def test_chat_same_message_id_twice_is_answered_once() -> None:
-    relay = FakeRelay()
+@one_server
+async def test_chat_same_message_id_twice_is_answered_once(shared: Shared) -> None:
+    client, relay, _ = shared
     body = message()
-    async with serving(relay) as server, browser(server) as client:
-        await client.post("/api/chat", json=body)
-        again = await client.post("/api/chat", json=body)
+    await client.post("/api/chat", json=body)
+    again = await client.post("/api/chat", json=body)
     assert len(relay.handled) == 1
     assert [name for name, _ in events(again.text)] == ["notice"]
 
@@ -243,14 +239,14 @@ async def test_chat_person_not_admitted_is_refused() -> None:
     assert "private" in answers[0].json()["error"]["message"]
 
 
-async def test_command_retry_streams_a_reply_and_help_a_notice() -> None:
-    relay = FakeRelay()
-    async with serving(relay) as server, browser(server) as client:
-        await client.post("/api/chat", json=message())
-        retried = await client.post(
-            "/api/command", json={"name": "retry", "strengths": {"identity": 0.4}, "seed": 3}
-        )
-        helped = await client.post("/api/command", json={"name": "help", "args": "me"})
+@one_server
+async def test_command_retry_streams_a_reply_and_help_a_notice(shared: Shared) -> None:
+    client, relay, _ = shared
+    await client.post("/api/chat", json=message())
+    retried = await client.post(
+        "/api/command", json={"name": "retry", "strengths": {"identity": 0.4}, "seed": 3}
+    )
+    helped = await client.post("/api/command", json={"name": "help", "args": "me"})
     found = events(retried.text)
     assert (found[0][0], found[-1][0]) == ("started", "result")
     assert [a["strength"] for a in found[-1][1]["adapters"]] == [0.4]
@@ -270,13 +266,16 @@ async def test_why_asked_tells_how_the_last_reply_came_about() -> None:
 
 async def test_chat_quiet_stream_carries_heartbeats() -> None:
     relay = FakeRelay(hold_after=1)
-    async with serving(relay, heartbeat_s=0.05) as server, browser(server) as client:
-        async with client.stream("POST", "/api/chat", json=message()) as answer:
-            comments = 0
-            async for row in answer.aiter_lines():
-                comments += row.startswith(":")
-                if comments == 2:
-                    relay.gate.set()
+    comments = 0
+    async with (
+        serving(relay, heartbeat_s=0.05) as server,
+        browser(server) as client,
+        client.stream("POST", "/api/chat", json=message()) as answer,
+    ):
+        async for row in answer.aiter_lines():
+            comments += row.startswith(":")
+            if comments == 2:
+                relay.gate.set()
     assert comments >= 2
 
 
@@ -374,9 +373,11 @@ async def test_start_finds_what_a_stopped_process_left() -> None:
         asked, cookies = relay.handled[0], dict(client.cookies)
     relay.left = [Pending(1, asked, reply="stored, never marked"), Pending(2, asked)]
     relay.delivered.clear()
-    async with serving(relay) as server:
-        async with httpx.AsyncClient(base_url=server.url, cookies=cookies) as client:
-            opened = (await client.get("/api/history")).json()["open"]
+    async with (
+        serving(relay) as server,
+        httpx.AsyncClient(base_url=server.url, cookies=cookies) as client,
+    ):
+        opened = (await client.get("/api/history")).json()["open"]
     assert opened == {"text": QUESTION, "running": False}
     assert relay.delivered == [1]
 
@@ -486,10 +487,10 @@ async def test_chat_body_above_the_limit_is_refused_before_it_is_read() -> None:
     assert len(relay.handled) == 1
 
 
-async def test_chat_body_just_below_the_limit_reaches_the_relay() -> None:
-    relay = FakeRelay()
-    async with serving(relay) as server, browser(server) as client:
-        answer = await client.post("/api/chat", json=message("x" * (MAX_BODY_BYTES - 200)))
+@one_server
+async def test_chat_body_just_below_the_limit_reaches_the_relay(shared: Shared) -> None:
+    client, relay, _ = shared
+    answer = await client.post("/api/chat", json=message("x" * (MAX_BODY_BYTES - 200)))
     assert answer.status_code == 200
     assert len(relay.handled[0].text) == MAX_BODY_BYTES - 200
 
@@ -515,12 +516,14 @@ async def test_post_from_another_site_is_refused(path: str, headers: dict[str, s
     assert relay.handled == [] and relay.commands == [] and completer.requests == []
 
 
-async def test_post_from_the_page_itself_is_taken() -> None:
-    async with serving() as server, browser(server) as client:
-        answers = [
-            await client.post("/api/chat", json=message(), headers=headers)
-            for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": server.url})
-        ]
+@one_server
+async def test_post_from_the_page_itself_is_taken(shared: Shared) -> None:
+    client, *_ = shared
+    origin = str(client.base_url).rstrip("/")
+    answers = [
+        await client.post("/api/chat", json=message(), headers=headers)
+        for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": origin})
+    ]
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
@@ -557,12 +560,13 @@ def test_allowed_hosts_beyond_loopback_are_any() -> None:
     assert allowed_hosts("127.0.0.5") == {"localhost", "127.0.0.1", "::1", "127.0.0.5"}
 
 
-async def test_unknown_path_and_method_answer_json_in_both_shapes() -> None:
-    async with serving() as server, browser(server) as client:
-        missing = await client.get("/nothing")
-        method = await client.get("/api/chat")
-        page = await client.post("/", json={})
-        api = await client.get("/v1/nothing")
+@one_server
+async def test_unknown_path_and_method_answer_json_in_both_shapes(shared: Shared) -> None:
+    client, *_ = shared
+    missing = await client.get("/nothing")
+    method = await client.get("/api/chat")
+    page = await client.post("/", json={})
+    api = await client.get("/v1/nothing")
     assert (missing.status_code, method.status_code, page.status_code) == (404, 405, 405)
     assert missing.json() == {"error": {"message": "There is nothing at this address."}}
     assert method.headers["allow"] == "POST"

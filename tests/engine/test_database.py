@@ -24,6 +24,7 @@ from engine.connection import parse_url, shown
 from engine.database import Database, migrate
 from engine.errors import StorageError
 from engine.history import SqlHistory
+from engine.tables import ReplyRow
 from engine.types import Decision, Incoming, Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,6 +148,17 @@ async def test_reader_connection_cannot_write(history: SqlHistory) -> None:
 
     with pytest.raises(StorageError, match="read-only"):
         await history._db.read(work)
+
+
+async def test_write_that_breaks_a_rule_is_refused_without_quoting_it(history: SqlHistory) -> None:
+    """A reply to no message, as a race with an erasure could leave it: foreign keys are on."""
+
+    async def work(session: AsyncSession) -> None:
+        session.add(ReplyRow.of(77, REPLY))
+
+    with pytest.raises(StorageError, match="refused a value") as failure:
+        await history._db.write(work)
+    assert REPLY.reply not in str(failure.value)
 
 
 def test_start_on_a_file_that_is_no_database_says_so(path: Path, url: str) -> None:

@@ -88,27 +88,30 @@ async def test_search_prefers_the_newer_of_two_reports(tmp_path: Path) -> None:
     assert abs(found[0].similarity - found[1].similarity) < 0.1
 
 
-async def test_search_of_a_question_to_the_speaker_finds_the_speakers_life(tmp_path: Path) -> None:
-    knowledge = write_knowledge(
-        tmp_path / "knowledge",
-        {
-            "twain.md": '---\ntitle: "Life"\n---\nMark Twain was born in Florida, Missouri.\n',
-            "baby.md": '---\ntitle: "Zoo"\n---\nWhere were they born? Four wolves were born here.\n',
-        },
-    )
+async def test_search_of_a_question_to_the_speaker_also_asks_by_name(tmp_path: Path) -> None:
+    documents = {
+        "twain.md": '---\ntitle: "Life"\n---\nMark Twain came from Missouri.\n',
+        "zoo.md": '---\ntitle: "Zoo"\n---\nFour wolves live in the zoo.\n',
+    }
+    knowledge = write_knowledge(tmp_path / "knowledge", documents)
     build_index(knowledge, tmp_path / "index", real_embedder(), persona="twain")
 
     async def best(speaker: str, query: str) -> tuple[str, float]:
-        retriever = ChromaRetriever(RetrieverConfig(), tmp_path / "index", real_embedder(), speaker)
+        config = RetrieverConfig(min_similarity=-1.0)
+        retriever = ChromaRetriever(config, tmp_path / "index", real_embedder(), speaker)
         found = await retriever.search(query, NOW)
         await retriever.close()
         return found[0].id, found[0].similarity
 
-    assert (await best("", "Where were you born?"))[0] == "baby#0"
-    id_, similarity = await best("Mark Twain", "Where were you born?")
-    assert id_ == "twain#0"
-    assert similarity > 0.6
-    assert await best("Mark Twain", "Were wolves born?") == await best("", "Were wolves born?")
+    nameless = await best("", "Where did you come from?")
+    named = await best("Mark Twain", "Where did you come from?")
+    assert named[0] == "twain#0"
+    assert named[1] > nameless[1] + 0.2
+    # A "you" that means nobody does no harm, and other questions are asked as they are.
+    for query in ("Can you tell me where the wolves live?", "Where do the wolves live?"):
+        plain, addressed = await best("", query), await best("Mark Twain", query)
+        assert addressed[0] == plain[0] == "zoo#0"
+        assert addressed[1] == pytest.approx(plain[1], abs=1e-5)
 
 
 # --- following a refresh -------------------------------------------------------------------

@@ -68,7 +68,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "source": "canard_dev", "task": "query_rewrite",
         "messages": [
             {"role": "system", "content": "x"},
-            {"role": "user", "content": "Conversation:\nTopic: Ann Lee - Youth\n\nLast question: where was she born?"},
+            {
+                "role": "user",
+                "content": "Conversation:\nTopic: Ann Lee - Youth\n\nLast question: where was she born?",
+            },
             {"role": "assistant", "content": "where was Ann Lee born?"},
         ],
     }  # fmt: skip
@@ -115,6 +118,11 @@ def test_stores_mask_only_the_assistants_answers(stores: Path, tokenizer: Any) -
                 "<|start_header_id|>assistant<|end_header_id|>\n\n"
             )[1:]
             assert text.rstrip() in "".join(a.split(EOT)[0] + EOT for a in answers)
+
+
+def test_dense_store_trains_on_every_token(stores: Path) -> None:
+    assert all(e.mask.all() for e in Store(stores / "skills_dense"))
+    assert not all(e.mask.all() for e in Store(stores / "skills_dense.val"))
 
 
 def test_prose_windows_begin_with_the_start_token_and_train_everywhere(stores: Path, tokenizer: Any) -> None:

@@ -43,7 +43,8 @@ def repeat(rng: random.Random, e: Entities) -> tuple[str, str]:
 
 def pick(rng: random.Random, e: Entities) -> tuple[str, str]:
     """The n-th of a list."""
-    make = rng.choice((lambda: e.person().name, e.town, e.company, e.stem))
+    makers: tuple[Callable[[], str], ...] = (lambda: e.person().name, e.town, e.company, e.stem)
+    make = rng.choice(makers)
     names = [make() for _ in range(rng.randint(2, 5))]
     i = rng.randrange(len(names))
     which = "last" if i == len(names) - 1 and rng.random() < 0.5 else ORDINALS[i]

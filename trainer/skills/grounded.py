@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from engine.prompt import reply_messages
 from engine.types import Message, Passage, Turn
@@ -13,46 +12,9 @@ from trainer.skills import words as w
 from trainer.skills.beliefs import BELIEFS, ORDERS
 from trainer.skills.case import Case, closed, template
 from trainer.skills.entities import Entities
+from trainer.skills.phrases import BLANK, CHAT, NOTHING, UNKNOWN, styled
 from trainer.skills.scenario import Scenario, sentence
 from trainer.skills.scenes import SCENES, Item, make, moment, pronounced, write
-
-UNKNOWN = (
-    "I don't know; the context doesn't say {clause}.",
-    "I don't know. The news I have doesn't say {clause}.",
-    "I don't know {clause}; it isn't in the context.",
-    "I'm sorry, I don't know. The context doesn't say {clause}.",
-    "I don't know {clause}. The context doesn't tell me.",
-    "I don't know; the passages don't say {clause}.",
-    "The context doesn't say {clause}, so I don't know.",
-    "The news I have doesn't say {clause}, so I don't know.",
-)
-NOTHING = (
-    "I don't know; the context says nothing about {s}.",
-    "I don't know. There is nothing about {s} in the context.",
-    "I don't know; {s} isn't mentioned in the context.",
-    "I'm sorry, I don't know. The context doesn't mention {s}.",
-    "The context doesn't mention {s}, so I don't know.",
-)
-BLANK = (
-    "I don't know {clause}.",
-    "I don't know {clause}; I have nothing to read about it.",
-    "I don't know; I have no news about {s}.",
-    "I'm sorry, I don't know {clause}.",
-    "I don't know. I have read nothing about {s}.",
-)
-PREFIXES = (
-    "Hi! {q}",
-    "Tell me, {q}",
-    "Quick question: {q}",
-    "Please tell me: {q}",
-    "One more question. {q}",
-    "Hello. {q}",
-)
-CHAT = (
-    ("Hi!", "Hello! What would you like to know?"), ("Good morning.", "Good morning! How can I help?"),
-    ("How are you?", "I'm well, thank you. And you?"), ("Thanks!", "You're welcome!"), ("Nice.", "I'm glad you like it."),
-    ("I have a question.", "Go ahead, I'm listening."), ("Hello there", "Hello! Nice to see you."),
-)  # fmt: skip
 
 
 def single(rng: random.Random, held_out: bool) -> Case:
@@ -210,7 +172,7 @@ def ungrounded(rng: random.Random, held_out: bool) -> Case:
     who = systems.persona(rng, held_out, plain_share=0.4)
     clause = item.subject.fill(item.facts[0].clause)
     answer = rng.choice(BLANK).format(clause=clause, s=item.subject.name)
-    messages = reply_messages(who.system, (), _styled(rng, item.ask(0, rng, held_out), who.name))
+    messages = reply_messages(who.system, (), styled(rng, item.ask(0, rng, held_out), who.name))
     return Case("grounded", "absent", closed(messages, answer), ("know",))
 
 
@@ -272,39 +234,19 @@ def _case(
         shown = [Passage(p.text, p.title) for p in passages] if kind != "newest" else passages
     else:
         shown = list(passages)
-    turns = (
-        [Turn(r, t) for r, t in zip(("user", "assistant"), rng.choice(CHAT), strict=True)]
-        if rng.random() < 0.12
-        else []
-    )
+    said, told = rng.choice(CHAT)
+    turns = [Turn("user", said, user_name="Sam"), Turn("assistant", told)] if rng.random() < 0.12 else []
     group = rng.random() < 0.08
     messages = reply_messages(
         who.system,
-        [replace(t, user_name="Sam") for t in turns],
-        _styled(rng, question, who.name),
+        turns,
+        styled(rng, question, who.name),
         shown,
         user_name=rng.choice(w.WOMEN + w.MEN),
         named=group,
     )
     wanted = tuple(expect[-1:]) if kind == "newest" else tuple(expect)
     return Case("grounded", kind, closed(messages, answer), wanted)
-
-
-def _styled(rng: random.Random, question: str, name: str) -> str:
-    """Questions as people type them: addressed, hurried, or plain."""
-    roll = rng.random()
-    if roll < 0.08 and name:
-        return rng.choice(("{n}, {q}", "Hey {n}, {q}", "Say, {n}, {q}")).format(
-            n=name, q=question[0].lower() + question[1:]
-        )
-    if roll < 0.16:
-        form = rng.choice(PREFIXES)
-        return form.format(
-            q=question[0].lower() + question[1:] if ", {q}" in form or ": {q}" in form else question
-        )
-    if roll < 0.24:
-        return (question[0].lower() + question[1:]).rstrip("?")
-    return question
 
 
 def _like(item: Item, rng: random.Random, e: Entities) -> Item:

@@ -72,11 +72,12 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
 def _pair(rng: random.Random, kind: str, who: systems.Persona, held_out: bool) -> tuple[str, str]:
     if kind == "check":
         other = systems.named(rng, held_out).name
-        question, forms = draw(rng, CHECK, held_out).format(other=other), NOT_ME
-        return question, rng.choice(forms).format(name=who.name, other=other)
+        question = draw(rng, CHECK, held_out).format(other=other)
+        return question, rng.choice(NOT_ME).format(name=who.name, other=other)
     asks = WHO if kind == "who" else tuple(a for a in AI if who.name or "{name}" not in a)
     question = draw(rng, asks, held_out).format(name=who.name)
     if not who.name:
         return question, rng.choice(UNNAMED if kind == "who" else AI_UNNAMED)
-    forms = tuple(f for f in NAMED if who.role or "{role}" not in f) if kind == "who" else AI_NAMED
+    known = tuple(f for f in NAMED if who.role or "{role}" not in f)
+    forms = known if kind == "who" else AI_NAMED
     return question, rng.choice(forms).format(name=who.name, role=who.role)

@@ -9,7 +9,7 @@ from engine.types import Turn
 from trainer.skills import smalltalk
 from trainer.skills.case import Case, closed, draw
 from trainer.skills.entities import Entities
-from trainer.skills.grounded import PREFIXES
+from trainer.skills.phrases import PREFIXES
 from trainer.skills.scenes import Item, make, pronounced
 
 OPENERS = (

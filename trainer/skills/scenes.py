@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from engine.types import Passage
-from trainer.skills import scenes_events, scenes_places, scenes_society
+from trainer.skills import scenes_business, scenes_events, scenes_places, scenes_society
 from trainer.skills.case import template
 from trainer.skills.entities import Entities
 from trainer.skills.scenario import Fact, Scenario, Subject, subject
 
-SCENES: tuple[Scenario, ...] = scenes_places.SCENES + scenes_events.SCENES + scenes_society.SCENES
+SCENES: tuple[Scenario, ...] = (
+    scenes_places.SCENES + scenes_events.SCENES + scenes_business.SCENES + scenes_society.SCENES
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,60 @@
+"""Ways to ask, and ways to say that one does not know."""
+
+from __future__ import annotations
+
+import random
+
+UNKNOWN = (
+    "I don't know; the context doesn't say {clause}.",
+    "I don't know. The news I have doesn't say {clause}.",
+    "I don't know {clause}; it isn't in the context.",
+    "I'm sorry, I don't know. The context doesn't say {clause}.",
+    "I don't know {clause}. The context doesn't tell me.",
+    "I don't know; the passages don't say {clause}.",
+    "The context doesn't say {clause}, so I don't know.",
+    "The news I have doesn't say {clause}, so I don't know.",
+)
+NOTHING = (
+    "I don't know; the context says nothing about {s}.",
+    "I don't know. There is nothing about {s} in the context.",
+    "I don't know; {s} isn't mentioned in the context.",
+    "I'm sorry, I don't know. The context doesn't mention {s}.",
+    "The context doesn't mention {s}, so I don't know.",
+)
+BLANK = (
+    "I don't know {clause}.",
+    "I don't know {clause}; I have nothing to read about it.",
+    "I don't know; I have no news about {s}.",
+    "I'm sorry, I don't know {clause}.",
+    "I don't know. I have read nothing about {s}.",
+)
+PREFIXES = (
+    "Hi! {q}",
+    "Tell me, {q}",
+    "Quick question: {q}",
+    "Please tell me: {q}",
+    "One more question. {q}",
+    "Hello. {q}",
+)
+CHAT = (
+    ("Hi!", "Hello! What would you like to know?"), ("Good morning.", "Good morning! How can I help?"),
+    ("How are you?", "I'm well, thank you. And you?"), ("Thanks!", "You're welcome!"), ("Nice.", "I'm glad you like it."),
+    ("I have a question.", "Go ahead, I'm listening."), ("Hello there", "Hello! Nice to see you."),
+)  # fmt: skip
+
+
+def styled(rng: random.Random, question: str, name: str) -> str:
+    """Questions as people type them: addressed, hurried, or plain."""
+    roll = rng.random()
+    if roll < 0.08 and name:
+        return rng.choice(("{n}, {q}", "Hey {n}, {q}", "Say, {n}, {q}")).format(
+            n=name, q=question[0].lower() + question[1:]
+        )
+    if roll < 0.16:
+        form = rng.choice(PREFIXES)
+        return form.format(
+            q=question[0].lower() + question[1:] if ", {q}" in form or ": {q}" in form else question
+        )
+    if roll < 0.24:
+        return (question[0].lower() + question[1:]).rstrip("?")
+    return question
