@@ -252,8 +252,7 @@ class _Desk:
 
     def _forget(self, step: _Step, exc: MessageGone) -> None:
         """A draft of an earlier process may be gone; a reply deleted while it is written is not wanted."""
-        assert step.index is not None, "only an edit can miss its message"
-        if self._ids[step.index] not in self._inherited:
+        if step.index is None or self._ids[step.index] not in self._inherited:
             raise ChannelGone("the reply was deleted while it was being written") from exc
         del self._ids[step.index], self._shown[step.index]
 

@@ -151,7 +151,7 @@ class DiscordBot:
         if self._client is None:
             await self._log_in()
         if self._client is not None:
-            await self._listener.note_seen()
+            await self._listener.prepare()
             self._spawn(self._sync_commands())
             await self._client.connect()
 

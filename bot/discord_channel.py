@@ -74,7 +74,7 @@ class MessageChannel:
         try:
             message = await self._send(text)
             if message.content.strip() != text.strip():  # the nonce was known: this is an older text
-                await message.edit(content=text, allowed_mentions=NO_MENTIONS)
+                await self._renew(message, text)
         except Exception as exc:
             await self._backoff.fail(exc)
         self._count += 1
@@ -98,6 +98,13 @@ class MessageChannel:
                     raise
                 log.info("discord: the reference was refused (%d), sending without", exc.code)
         return await target.send(text, nonce=nonce, allowed_mentions=NO_MENTIONS)
+
+    async def _renew(self, message: discord.Message, text: str) -> None:
+        try:
+            await message.edit(content=text, allowed_mentions=NO_MENTIONS)
+        except discord.NotFound as exc:  # and it was deleted: again, under the next nonce
+            self._count += 1
+            raise SlowDown(0.0) from exc
 
     async def edit(self, message_id: str, text: str, *, final: bool) -> None:
         """Replace a message's text; an unchanged text costs no call."""

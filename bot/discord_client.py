@@ -19,6 +19,8 @@ from discord.http import HTTPClient, Route
 from discord.webhook.async_ import AsyncWebhookAdapter
 
 log = logging.getLogger(__name__)
+logging.getLogger("discord").setLevel(logging.INFO)  # below that, it logs what people write
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # no voice here
 
 IDENTIFY_PAUSE_S = 5.0  # Discord wants this long between two sessions
 GUILDS_SETTLE_S = 2.0  # after the last guild of a new session the client counts as ready

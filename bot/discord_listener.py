@@ -37,8 +37,8 @@ from engine.types import Result
 log = logging.getLogger(__name__)
 
 INTENT = (
-    "Discord withholds what people write here: open https://discord.com/developers/applications, choose "
-    "the application, then Bot, switch on Message Content Intent, and start me again (docs/discord.md)."
+    "Discord withholds the text of messages: open https://discord.com/developers/applications, choose the "
+    "application, then Bot, switch on Message Content Intent, and start again (docs/discord.md)."
 )
 CATCH_UP_CONVERSATIONS = 200  # most recent first
 CATCH_UP_MESSAGES = 50  # of each conversation
@@ -74,7 +74,7 @@ class Listener:
         self._bot_replies = bot_replies
         self._get_client = get_client
         self._spawn = spawn
-        self._resumed = False
+        self._pending: list[Pending] | None = None  # None: not asked for yet
         self._seen: dict[str, str] | None = None  # what had been handled when the connection was lost
         self._threads: OrderedDict[str, None] = OrderedDict()  # those it has been talked to in
         self._loops: OrderedDict[str, int] = OrderedDict()  # replies to bots since a human spoke
@@ -157,8 +157,18 @@ class Listener:
 
     # --- what was missed -------------------------------------------------------------------
 
+    async def prepare(self) -> None:
+        """Before connecting: what an earlier process left, and how far it had come.
+
+        Asked for later, the messages that a new session brings would be among what is pending, and
+        would be answered twice.
+        """
+        if self._pending is None:
+            self._pending = list(await self._relay.pending(PLATFORM))
+        await self.note_seen()
+
     async def note_seen(self) -> None:
-        """Remember how far it had come; called before connecting and when the connection is lost.
+        """When the connection is lost: remember how far it had come.
 
         Once a new session is up, messages that arrive move the relay's own mark past those that
         were missed, so the mark is taken here. An older mark only costs a look at known messages.
@@ -178,10 +188,9 @@ class Listener:
         for place in places.values():
             if place.thread:
                 _remember(self._threads, place.conversation, None)
-        if not self._resumed:
-            self._resumed = True
-            for pending in await self._relay.pending(PLATFORM):
-                self._spawn(self._resume(pending))
+        for pending in self._pending or ():
+            self._spawn(self._resume(pending))
+        self._pending = []
         recent = sorted(places, key=lambda key: seen[key].zfill(20), reverse=True)
         for key in recent[:CATCH_UP_CONVERSATIONS]:
             if seen[key].isdecimal():

@@ -28,7 +28,7 @@ from bot.web_chat import ChatRoutes
 from bot.web_errors import install
 from bot.web_guard import Guard, allowed_hosts
 from engine.config import WebConfig
-from engine.errors import ConfigError, StorageError
+from engine.errors import ConfigError
 from engine.types import AdapterInfo, Result, Turn
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class WebServer:
         listener = await _bind(self._config.host, self._config.port)
         try:
             await self._chat.recover()
-        except StorageError:
+        except Exception:
             listener.close()
             raise
         self._address = listener.getsockname()[:2]
@@ -129,6 +129,7 @@ class WebServer:
             uvicorn.Config(
                 self.app,
                 log_config=None,
+                log_level="warning",
                 access_log=False,
                 lifespan="off",
                 ws="none",

@@ -114,16 +114,22 @@ class ChatRoutes:
     async def chat(self, body: ChatBody, request: Request, session: Browser) -> Response:
         """Answer a message as a stream of started, delta, result and notice events."""
         incoming = _incoming(session, body.text, body.message_id, body)
-        if not self._relay.admits(incoming):
-            raise Problem(403, "This service is private: its operator decides who may talk here.")
+        self._admit(incoming)
         return self._stream(self._answer(incoming), request, session)
 
     async def command(self, body: CommandBody, request: Request, session: Browser) -> Response:
         """Run a command; most answer one notice, retry streams a reply."""
         caller = _incoming(session, "", f"command-{body.name}", body)
-        if not self._relay.admits(caller):
-            raise Problem(403, "This service is private: its operator decides who may talk here.")
+        self._admit(caller)
         return self._stream(self._run(body.name, body.args, caller), request, session)
+
+    def _admit(self, incoming: Incoming) -> None:
+        if not self._relay.admits(incoming):
+            raise Problem(
+                403,
+                "This service is private. Its operator can let you in: "
+                f'add "{PLATFORM}:{incoming.user_id}" to allowed_users under [limits] in config.toml.',
+            )
 
     def _stream(self, frames: AsyncIterator[bytes], request: Request, session: Session) -> Response:
         response = EventStream(

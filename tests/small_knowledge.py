@@ -62,7 +62,7 @@ def real_embedder() -> Embedder:
 
 
 class WordEmbedder:
-    """Counts words into 512 buckets: equal texts are equal, shared words are similar."""
+    """Each word has a random direction, a text is their sum: shared words make texts similar."""
 
     name = "words"
 
@@ -76,8 +76,14 @@ class WordEmbedder:
     def embed_now(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
         if not query:
             self.texts += texts
-        vectors = np.full((len(texts), 512), 1e-3, dtype=np.float32)
+        vectors = np.full((len(texts), 96), 1e-3, dtype=np.float32)
         for row, text in zip(vectors, texts, strict=True):
             for word in text.lower().split():
-                row[zlib.crc32(word.strip(".,?").encode()) % 512] += 1.0
+                row += _direction(word.strip(".,?"))
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@cache
+def _direction(word: str) -> Vectors:
+    rng = np.random.default_rng(zlib.crc32(word.encode()))
+    return rng.normal(size=96).astype(np.float32)

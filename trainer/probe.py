@@ -76,6 +76,8 @@ def holds(case: Case, text: str) -> bool:
         return any(d in low for d in DENIALS)
     if case.skill == "rewrite":
         return case.expect[0].lower() in low
+    if case.skill == "identity" and not case.expect:
+        return any(w in low for w in ("assistant", "an ai", "program"))
     return all(e.lower() in low for e in case.expect)
 
 

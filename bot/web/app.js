@@ -9,6 +9,8 @@ import { WhyPanel } from "./why.js";
 
 const RECONNECT_MS = [1000, 2000, 4000, 8000];
 const ELSEWHERE_MS = 1500;
+const STOPPING_MS = 1000;
+const LOOK_MS = 20_000;
 
 const tuning = new Tuning();
 const why = new WhyPanel();
@@ -74,7 +76,8 @@ async function pour(path, body, reply, again) {
     return "lost";
   } finally {
     if (running === controller) busy(null);
-    refresh();
+    // A server that is stopping still answers for a moment.
+    setTimeout(refresh, reply.result ? 0 : STOPPING_MS);
   }
 }
 
@@ -232,6 +235,11 @@ async function refresh() {
   }
 }
 
+/** See now and then whether the server is there, and what it has loaded. */
+function look() {
+  if (document.visibilityState === "visible" && online && !running) refresh();
+}
+
 function introduce() {
   document.title = persona.name;
   $("name").textContent = persona.name;
@@ -295,11 +303,12 @@ async function begin() {
   }
   introduce();
   await restore().catch(explainRestore);
+  setInterval(look, LOOK_MS);
   document.body.classList.add("ready");
   if (matchMedia("(hover: hover)").matches) text.focus();
 }
 
 window.addEventListener("online", refresh);
 window.addEventListener("offline", offline);
-document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && !running && refresh());
+document.addEventListener("visibilitychange", look);
 begin();

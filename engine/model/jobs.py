@@ -98,7 +98,8 @@ class CallJob(Job, Generic[T]):
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    pass
+    if future.done():  # its waiter was cancelled
+        return
     if error is None:
         future.set_result(result)
     else:

@@ -123,9 +123,7 @@ async def test_question_typed_is_answered_word_by_word_with_sources_and_why(chro
         page = seen.page
         await seen.say(QUESTION)
         await asyncio.wait_for(relay.held.wait(), 5)
-        await page.wait_for_function(
-            "document.querySelector('.theirs .prose').innerText.includes('opens on')"
-        )
+        await page.locator(".theirs .prose", has_text="opens on").wait_for()
         assert await page.locator(".caret").count() == 1
         assert await page.locator("#stop").is_visible() and not await page.locator("#send").is_visible()
         relay.gate.set()
@@ -180,7 +178,7 @@ async def test_switches_moved_change_the_next_request(chromium: Browser) -> None
         await page.get_by_label("Strength of identity").fill("0.4")
         await page.locator(".segments label", has_text="Off").click()
         await seen.say("as I want it")
-        await page.wait_for_function("document.querySelectorAll('.theirs .retry').length === 2")
+        await page.locator(".theirs .retry").nth(1).wait_for()
         await page.click(".theirs.last .explain")
         panel = await page.inner_text("#why")
     first, second = (incoming.options for incoming in relay.handled)
@@ -195,7 +193,8 @@ async def test_adapter_unloaded_by_an_admin_leaves_the_strip(chromium: Browser) 
         assert await seen.page.locator(".adapter").count() == 2
         relay.loaded = relay.loaded[:1]
         await seen.say("Hello")
-        await seen.page.wait_for_function("document.querySelectorAll('.adapter').length === 1")
+        await seen.page.locator(".adapter", has_text="style").wait_for(state="detached")
+        assert await seen.page.locator(".adapter").all_inner_texts() != []
         relay.loaded = ()
         await seen.say("Hello again")
         await seen.page.get_by_text("Base model, no adapter loaded").wait_for()
@@ -208,7 +207,7 @@ async def test_retry_replaces_the_last_reply(chromium: Browser) -> None:
         await seen.say("Hello")
         await seen.answered()
         await seen.page.click(".theirs.last .retry")
-        await seen.page.get_by_text("Second thought.").wait_for()
+        await seen.page.locator(".prose", has_text="Second thought.").wait_for()
         await seen.answered()
         assert await seen.page.locator("article").count() == 1
         assert await seen.page.locator(".bubble").count() == 1
@@ -398,7 +397,8 @@ async def test_busy_service_is_told_kindly_and_can_be_asked_again(chromium: Brow
 
 async def test_message_too_large_is_refused_with_the_servers_sentence(chromium: Browser) -> None:
     async with visit(chromium, FakeRelay()) as seen:
-        await seen.page.evaluate("document.getElementById('text').value = 'x'.repeat(1100000)")
+        # Six bytes each in JSON.
+        await seen.page.evaluate("document.getElementById('text').value = '\\u0001'.repeat(180000)")
         await seen.page.press("#text", "Enter")
         await seen.page.locator(".trouble", has_text="too large").wait_for()
 

@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,9 +70,9 @@ async def launch(
             await asyncio.wait_for(task, 5)
 
 
-async def settle(double: DiscordDouble) -> None:
+async def settle(double: DiscordDouble, author: int = BOB) -> None:
     """Long enough for a message that should be ignored to have been answered."""
-    await double.say(f"{MENTION} are you there?", author=BOB, mentions=(BOT,), channel=GENERAL)
+    await double.say(f"{MENTION} are you there?", author=author, mentions=(BOT,), channel=GENERAL)
     await double.until(lambda: any("are you there?" in text for text in double.said()))
 
 
@@ -174,15 +175,15 @@ async def test_channel_switched_on_is_answered_without_a_mention(
 async def test_chatter_pings_and_system_messages_are_ignored(
     double: DiscordDouble, relay: FakeRelay, launch: Launch
 ) -> None:
+    relay.blocked.add(str(BOB))
     await launch()
     await double.say("just talking")
     await double.say("@everyone look", mention_everyone=True)
     await double.say("<@&77> roles", mention_roles=["77"])
     await double.say("", type=7)
     await double.say("x", author=BOT)
-    relay.blocked.add(str(ALICE))
-    await double.say(f"{MENTION} blocked", mentions=(BOT,))
-    await settle(double)
+    await double.say(f"{MENTION} blocked", author=BOB, mentions=(BOT,))
+    await settle(double, ALICE)
     assert [i.text for i in relay.handled] == ["are you there?"]
 
 
@@ -497,6 +498,23 @@ async def test_pending_reply_is_finished_in_its_draft(
     assert double.said() == ["Half a reply made whole."] and relay.sent_ids[5] == (draft["id"],)
 
 
+async def test_message_that_arrives_first_is_not_taken_for_a_pending_one(
+    double: DiscordDouble, relay: FakeRelay, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unfinished(platform: str) -> list[Pending]:
+        return [Pending(n, i) for n, i in enumerate(relay.handled, 1) if n not in relay.sent_ids]
+
+    relay.pending = unfinished  # type: ignore[method-assign]
+    relay.answer = lambda _: [Started(1), 1.0, Delta("Well now."), result("Well now.")]
+    starting = asyncio.create_task(launch())
+    monkeypatch.setattr(discord_client, "GUILDS_SETTLE_S", 0.5)
+    await double.until(lambda: double._sockets)
+    await double.say(f"{MENTION} at once", mentions=(BOT,))
+    await starting
+    await double.until(lambda: relay.sent_ids)
+    assert relay.resumed == [] and double.said() == ["Well now."]
+
+
 async def test_reply_sent_but_not_recorded_is_not_shown_twice_after_a_restart(
     double: DiscordDouble, relay: FakeRelay, launch: Launch
 ) -> None:
@@ -584,6 +602,8 @@ async def test_status_and_invite_tell_what_an_operator_needs(double: DiscordDoub
     assert "scope=bot+applications.commands" in bot.invite_url and "client_id=900" in bot.invite_url
     permissions = int(bot.invite_url.split("permissions=")[1].split("&")[0])
     assert permissions & (1 << 11) and not permissions & (1 << 3), "send messages, no administrator"
+    guide = (Path(__file__).parents[2] / "docs/discord.md").read_text(encoding="utf-8")
+    assert f"permissions={permissions}\n" in guide
     await bot.close()
     await bot.close()
     assert bot.status() == {"connected": False, "latency_ms": None, "guilds": 0}
@@ -601,12 +621,12 @@ async def test_endpoints_are_the_bots_own(double: DiscordDouble, launch: Launch)
 async def test_log_has_no_text_and_no_token(
     double: DiscordDouble, relay: FakeRelay, launch: Launch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG, logger="bot"):
+    with caplog.at_level(logging.DEBUG):
         await launch()
         await double.say(f"{MENTION} a secret thing", mentions=(BOT,))
         await double.until(lambda: relay.sent_ids)
-    ours = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("bot"))
-    assert "secret thing" not in ours and TOKEN not in ours
+    ours = [r.getMessage() for r in caplog.records if r.name.startswith(("bot", "discord"))]
+    assert ours and not any("secret thing" in line or TOKEN in line for line in ours)
 
 
 # --- commands ------------------------------------------------------------------------------
@@ -674,6 +694,7 @@ async def test_admin_command_is_answered_to_the_caller_alone(
     await double.until(lambda: answers.messages)
     assert relay.commands[0][:2] == ("admin", args)
     assert [m["content"] for m in answers.messages.values()] == [f"/admin {args}"]
+    assert answers.deferred is not None and answers.deferred["data"]["flags"] == 64, "announced in private"
     assert all(m["flags"] & 64 for m in answers.messages.values()), "ephemeral"
     assert double.said() == []
 

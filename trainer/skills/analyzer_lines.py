@@ -71,7 +71,7 @@ TALK: tuple[str, ...] = tuple(
     """
 I think {thing} is overrated.|I love {thing}.|i hate {thing}|Do you like {thing}?|What do you think about {thing}?|{thing} is the best|I could eat {thing} every day
 Do you like {animal}?|I'm afraid of {animal}.|{animal} are so cute|I saw {animal} today and it made me happy.|I wish I were one of the {animal}
-Do you like {sport}?|I play {sport} on Sundays.|{sport} is so boring|I want to get better at {sport}, but I'm lazy.|would you rather play {sport} or sleep
+Do you like {sport}?|Sundays are for {sport}.|{sport} is so boring|I want to get better at {sport}, but I'm lazy.|{sport} or sleep, what would you choose
 My name is {first}.|I'm {first}, nice to meet you|call me {first}|{first} here!|Hi, I'm {first}.|It's me, {first}.|my friend {first} says hi
 My friend {first} is mad at me.|{first} and I had a fight|I miss {first}.|I think I'm in love with {first}.|{first} never calls me back|should I call {first}?
 I feel weird today.|I feel like nobody understands me|I'm in a good mood|Today was a long day.|what a day|I need a break|I need a hug|I'm scared

@@ -107,8 +107,7 @@ class Entities:
         r = self.rng
         amount = r.choice(
             (
-                f"{r.randint(2, 95)}",
-                f"{r.randint(1, 99) * 10}",
+                f"{r.randint(1, 9)},{r.randint(1, 9)}00",
                 f"{r.randint(1, 990)},{r.choice((0, 500, 250)):03d}",
                 f"{r.randint(1, 900)} million",
                 f"{r.randint(1, 9)}.{r.randint(1, 9)} million",

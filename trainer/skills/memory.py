@@ -41,7 +41,7 @@ THINGS: tuple[Told, ...] = (
           "Which colour did I tell you about?|What colour did I mention?|What was the colour again?", "You mentioned {v}.|The colour was {v}."),
     _told("pet", "My dog is called {v}.|I have a cat named {v}.|We adopted a puppy and named it {v}.|My parrot {v} talks all day.", "{v} is a lovely name!|Give {v} a pat from me.|How old is {v}?|{v} must be great company.",
           "What is my pet called?|What is the name of my pet?|Do you remember my pet's name?", "Your pet is called {v}.|Its name is {v}."),
-    _told("sport", "I play {v} on Sundays.|I started {v} this month.|I'm good at {v}.|My sister and I love {v}.", "{V} is great fun! How did you start?|What do you like about {v}?|{V} keeps you fit, I'm sure.",
+    _told("sport", "My hobby is {v}.|I started {v} this month.|I'm good at {v}.|My sister and I love {v}.", "{V} is great fun! How did you start?|What do you like about {v}?|{V} keeps you fit, I'm sure.",
           "Which sport do I like?|What sport do I do?|Which sport did I tell you about?", "You like {v}.|You told me about {v}."),
     _told("friend", "I met {v} today.|I had lunch with {v}.|My best friend is {v}.|{v} came to visit me.", "How is {v} doing?|That's nice! How long have you known {v}?|I'm glad that you saw {v}.",
           "Which friend did I tell you about?|Who did I mention?|What was my friend's name?", "You told me about {v}.|Your friend's name is {v}."),

@@ -31,6 +31,7 @@ from engine.errors import (
     ModelError,
 )
 from engine.model import load as load_module
+from engine.model.jobs import CallJob, GenerateJob
 from engine.model.load import load_tokenizer
 from engine.model.runner import Runner
 from engine.model.scheduler import Scheduler
@@ -396,10 +397,40 @@ async def test_worker_loop_closed_before_the_result_is_tolerated(tiny: Tiny, gat
             loop.close()
 
         await asyncio.to_thread(other_loop)
-        gc.collect()  # what the closed loop left behind complains here, not in another test
         gate.open()
         assert (await collect(worker, request()))[1].finish == "length"
         await until(lambda: worker.info()["active"] == 0 and worker.info()["queued"] == 0)
+    gc.collect()  # what the closed loop left behind complains here, not in another test
+
+
+async def test_worker_waiter_gone_before_the_result_is_tolerated(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call cannot be stopped half-way; its result then meets a future that is already cancelled."""
+    begun, go_on = threading.Event(), threading.Event()
+    choose = Runner.choose
+
+    def slow(runner: Runner, *args: Any) -> tuple[float, ...]:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        return choose(runner, *args)
+
+    monkeypatch.setattr(Runner, "choose", slow)
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with running(tiny) as worker:
+        for ids in (IDS, ()):  # one that succeeds and one that fails
+            begun.clear()
+            go_on.clear()
+            waiter = asyncio.create_task(worker.choose(Prompt((), ids), LABELS))
+            assert await asyncio.to_thread(begun.wait, PATIENCE_S)
+            waiter.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiter
+            go_on.set()
+            await until(lambda: worker.info()["queued"] == 0)
+        assert (await collect(worker, request()))[1].finish == "length"
+    assert complaints == []
 
 
 # --- the queue -----------------------------------------------------------------------------
@@ -418,14 +449,34 @@ async def test_worker_full_queue_is_busy_at_once(tiny: Tiny, gate: Gate) -> None
         assert (await collect(worker, request()))[1].finish == "length"
 
 
-async def test_worker_finished_reply_frees_its_place_before_it_is_told(tiny: Tiny) -> None:
-    """Whoever got the last chunk may submit at once; the place must be free by then."""
-    async with running(tiny, queue_size=1, max_active=1) as worker:
-        filler = asyncio.create_task(collect(worker, request(tokens=300)))
-        await until(lambda: worker.info()["active"] == 1)
-        for _ in range(30):
-            await worker.choose(Prompt((), IDS), LABELS)
-        filler.cancel()
+async def test_worker_place_is_free_before_the_end_is_told(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever got the last chunk may submit at once, and would find its own old place taken."""
+    order: list[str] = []
+
+    def note(owner: type[Any], name: str, what: str) -> None:
+        original = getattr(owner, name)
+
+        def noted(self: Any, value: Any) -> None:
+            if not (isinstance(value, Chunk) and value.finish is None):
+                order.append(what)
+            original(self, value)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    note(ModelWorker, "_count_out", "free")
+    for owner in (GenerateJob, CallJob):
+        note(owner, "deliver", "told")
+        note(owner, "fail", "told")
+    async with running(tiny) as worker:
+        await collect(worker, request())
+        await worker.choose(Prompt((), IDS), LABELS)
+        with pytest.raises(InputError):
+            await collect(worker, request(()))
+        with pytest.raises(InputError):
+            await worker.choose(Prompt((), ()), LABELS)
+    assert order == ["free", "told"] * 4
 
 
 async def test_worker_admin_calls_pass_a_full_queue(tiny: Tiny, gate: Gate) -> None:
