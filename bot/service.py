@@ -79,7 +79,8 @@ class Service:
         self._stack = AsyncExitStack()
         self._platforms: dict[str, Platform] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._web_url = ""
+        self.web_url = ""
+        """Where the page is; empty until it is served."""
         self._started_at = time.monotonic()
         self.core: Core | None = None
 
@@ -192,7 +193,7 @@ class Service:
             await self._start_web(self.core)
         await self._start_discord(self.core, first_secret(self._env, DISCORD_NAMES))
         await self._start_telegram(self.core, first_secret(self._env, TELEGRAM_NAMES))
-        if not self._web_url and not self._platforms:
+        if not self.web_url and not self._platforms:
             raise ConfigError("Nothing to serve: [web] enabled is false and no platform could be started.")
 
     async def _start_web(self, core: Core) -> None:
@@ -210,7 +211,7 @@ class Service:
         server = WebServer(core.config.web, core.relay, self, card, EngineCompleter(core.engine))
         await server.start()
         self._stack.push_async_callback(server.close)
-        self._web_url = server.url
+        self.web_url = server.url
         self._say(f"Web chat: {server.url}   API: {server.url}/v1")
 
     async def _start_discord(self, core: Core, token: Secret) -> None:

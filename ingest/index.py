@@ -167,7 +167,7 @@ def _build(
     try:
         embedded = _write(folder, new, records, known, embedder)
         checked = verify_live(folder, new)
-        if False:
+        if not checked.ok:
             raise RetrievalError(f"The new index failed its check: {'; '.join(checked.problems)}.")
         write_live(folder, new)
     except BaseException:

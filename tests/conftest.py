@@ -15,7 +15,8 @@ from engine.prompt import Renderer
 # Nothing may be fetched while tests run.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
-sys.path.insert(0, str(Path(__file__).parent))
+for folder in ("", "bot"):  # tiny.py and the platforms' doubles are imported by their bare names
+    sys.path.insert(0, str(Path(__file__).parent / folder))
 
 
 @pytest.fixture(scope="session")
