@@ -135,7 +135,7 @@ class ChromaRetriever:
                 for row in zip(*answers, strict=True):
                     candidate = _candidate(*row)
                     known = best.get(candidate.passage.id)
-                    if True:
+                    if known is None or candidate.passage.similarity > known.passage.similarity:
                         best[candidate.passage.id] = candidate
         return list(best.values())
 

@@ -39,9 +39,7 @@ class Job:
         raise NotImplementedError
 
     def _post(self, call: Callable[..., None], *args: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:  # the loop is closed, so nobody waits any more
+        if not post(self._loop, call, *args):
             self.cancelled = True
 
 
@@ -90,15 +88,25 @@ class CallJob(Job, Generic[T]):
 
     def deliver(self, result: T) -> None:
         """End the job with its result. Called on the model thread."""
-        self._post(_settle, self._future, result, None)
+        self._post(settle, self._future, result, None)
 
     def fail(self, error: Exception) -> None:
         """End the job with an error. Called on the model thread."""
-        self._post(_settle, self._future, None, error)
+        self._post(settle, self._future, None, error)
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    if future.done():  # its waiter was cancelled
+def post(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: object) -> bool:
+    """Have a loop call something; False when it is closed, so that nobody waits any more."""
+    try:
+        loop.call_soon_threadsafe(call, *args)
+    except RuntimeError:
+        return False
+    return True
+
+
+def settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    """End a future, unless its waiter is gone already. Called on its loop."""
+    if future.done():
         return
     if error is None:
         future.set_result(result)

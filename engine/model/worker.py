@@ -27,7 +27,7 @@ from engine.adapters import AdapterFolder, check, open_adapter
 from engine.config import ProfileConfig, WorkerConfig
 from engine.errors import BusyError, Cancelled, ModelError, UnderstudyError
 from engine.model.hashes import ModelHashes
-from engine.model.jobs import CallJob, GenerateJob, Job
+from engine.model.jobs import CallJob, GenerateJob, Job, post, settle
 from engine.model.load import LoadedModel, load_model
 from engine.model.lora import LoraWeights, read_lora
 from engine.model.runner import Runner
@@ -254,11 +254,11 @@ class ModelWorker:
             if not isinstance(exc, UnderstudyError):
                 log.exception("the model thread could not start")
                 exc = ModelError(f"The model worker cannot start ({type(exc).__name__}: {exc}).")
-            _tell(loop, started, exc)
+            post(loop, settle, started, None, exc)
             return
         with self._lock:
             self._open = not self._closed
-        _tell(loop, started, None)
+        post(loop, settle, started, None, None)
         error: UnderstudyError = Cancelled("The service is stopping; the message was not answered.")
         try:
             scheduler.serve()
@@ -294,20 +294,3 @@ def _parameters(loaded: LoadedModel) -> int:
 def _info(adapter: AdapterFolder, name: str) -> AdapterInfo:
     manifest = adapter.manifest
     return AdapterInfo(name, manifest.weights_hash[:12], manifest.rank, 1.0, manifest.phase)
-
-
-def _tell(loop: asyncio.AbstractEventLoop, started: asyncio.Future[None], error: Exception | None) -> None:
-    """Settle `started` from the thread; a loop that is closed or a waiter that is gone is fine."""
-
-    def settle() -> None:
-        if started.done():
-            return
-        if error is None:
-            started.set_result(None)
-        else:
-            started.set_exception(error)
-
-    try:
-        loop.call_soon_threadsafe(settle)
-    except RuntimeError:
-        log.info("the model was loaded for nobody")
