@@ -7,12 +7,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from bot.openai_api import CompletionRequest
+from bot.openai_api import BASE_MODEL, CompletionRequest
 from engine.engine import Engine
 from engine.errors import InputError
 from engine.types import Delta, Result, Turn
-
-BASE_MODEL = "base"
 
 
 class EngineCompleter:

@@ -13,41 +13,12 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
 
+from bot.result_json import result_json
 from bot.types import Event, Notice, RelayLike, Started
-from engine.types import Delta, Incoming, Passage, ReplyOptions, Result
+from engine.types import Delta, Incoming, ReplyOptions, Result
 
 PROMPT = "> "
-
-
-def result_json(result: Result) -> dict[str, Any]:
-    """The whole result as one JSON-ready object."""
-    return {
-        "reply": result.reply,
-        "retrieve": result.decision.retrieve,
-        "probability": round(result.decision.probability, 4),
-        "query": result.decision.query,
-        "sources": [source_json(p) for p in result.sources],
-        "adapters": [
-            {"name": a.name, "hash": a.hash, "rank": a.rank, "strength": a.strength} for a in result.adapters
-        ],
-        "timings_ms": dict(result.timings_ms),
-        "finish": result.finish,
-        "note": result.note,
-    }
-
-
-def source_json(passage: Passage) -> dict[str, Any]:
-    """One source as a JSON-ready object; `date` is ISO 8601 or null."""
-    return {
-        "title": passage.title,
-        "url": passage.url,
-        "date": passage.published_at.date().isoformat() if passage.published_at else None,
-        "score": round(passage.score, 4),
-        "similarity": round(passage.similarity, 4),
-        "text": passage.text,
-    }
 
 
 class Console:

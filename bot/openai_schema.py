@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.console import result_json
+from bot.result_json import result_json
 from bot.web_errors import Problem
 from engine.types import Message, ReplyOptions, Result, Role
 

@@ -224,7 +224,10 @@ class Service:
 
         bot = DiscordBot(self._config.discord, token, core.relay, core.persona.name, self._config.limits)
         if await self._launch("discord", bot):
-            self._say(f"Discord is on. Invite: {bot.invite_url}")
+            invite = (
+                f"Invite: {bot.invite_url}" if bot.invite_url else "It cannot be reached yet; trying again."
+            )
+            self._say(f"Discord is on. {invite}")
 
     async def _start_telegram(self, core: Core, token: Secret) -> None:
         if not self._config.telegram.enabled:

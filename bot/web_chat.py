@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import JSONResponse, Response
 
-from bot.console import result_json
+from bot.result_json import result_json
 from bot.sse import HEARTBEAT_S, EventStream, closed_after, event_frame
 from bot.types import Event, Notice, RelayLike, Started
 from bot.web_errors import Problem, problem_of

@@ -78,7 +78,7 @@ async def running(
 async def until(condition: Callable[[], object], timeout_s: float = 8.0) -> None:
     """Wait until something is true."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - the server tells nobody what it got
+        while not condition():
             await asyncio.sleep(0.01)
 
 
