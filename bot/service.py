@@ -225,7 +225,7 @@ class Service:
         bot = DiscordBot(self._config.discord, token, core.relay, core.persona.name, self._config.limits)
         if await self._launch("discord", bot):
             invite = (
-                f"Invite: {bot.invite_url}" if bot.invite_url else "It cannot be reached yet; trying again."
+                f"Invite: {bot.invite_url}" if bot.invite_url else "Still connecting."
             )
             self._say(f"Discord is on. {invite}")
 

@@ -42,7 +42,7 @@ from ingest.verify import verify_live
 log = logging.getLogger(__name__)
 
 EMBED_BATCH = 8  # texts a turn on the embedder's thread: a question waits for one turn at most
-WRITE_BATCH = 32  # Chroma holds the interpreter's lock while it writes
+BATCH = 16  # chunks read or written at once: Chroma holds the interpreter's lock meanwhile
 HNSW = {"space": "cosine", "max_neighbors": 32, "ef_construction": 200, "ef_search": 200}
 """Chroma's graph index, set for recall: many news items resemble each other, and a default graph
 of such can lose some of them."""
@@ -199,18 +199,23 @@ def _known_vectors(folder: Path, live: Live | None, embedder: str) -> dict[str, 
     """Vectors of the live collection by digest; a broken one only costs embedding anew."""
     if live is None or live.embedder != embedder:
         return {}
+    known: dict[str, Any] = {}
     try:
         collection = OpenCollection(folder, live)
         try:
-            with chroma_errors("reading back its vectors"):
-                rows = collection.chroma.get(include=["embeddings", "metadatas"])
+            for start in range(0, live.chunks, BATCH):
+                with chroma_errors("reading back its vectors"):
+                    rows = collection.chroma.get(
+                        limit=BATCH, offset=start, include=["embeddings", "metadatas"]
+                    )
+                vectors = np.asarray(rows["embeddings"], dtype=np.float32)
+                known |= {str(m["digest"]): v for m, v in zip(rows["metadatas"], vectors, strict=True)}
         finally:
             collection.close()
     except RetrievalError as exc:
         log.warning("no vectors are reused: %s", exc)
         return {}
-    vectors = np.asarray(rows["embeddings"], dtype=np.float32)
-    return {str(m["digest"]): v for m, v in zip(rows["metadatas"], vectors, strict=True)}
+    return known
 
 
 def _write(
@@ -227,8 +232,8 @@ def _write(
                 metadata={"persona": new.persona, "home": _home(folder)},
             )
         embedded = 0
-        for start in range(0, len(records), WRITE_BATCH):
-            batch = records[start : start + WRITE_BATCH]
+        for start in range(0, len(records), BATCH):
+            batch = records[start : start + BATCH]
             missing = {r.digest: r.embedded_text for r in batch if r.digest not in known}
             known |= zip(missing, _embed(embedder, list(missing.values())), strict=True)
             embedded += len(missing)

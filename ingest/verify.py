@@ -96,12 +96,11 @@ def verify_live(folder: Path, live: Live) -> Verification:
 
 def _recall(chroma: Any, ids: Sequence[str]) -> int:
     """How many chunks are the best match of their own vector, or one of a few equally good ones."""
-    if not ids:
-        return 0
-    stored = chroma.get(ids=list(ids), include=["embeddings"])
-    found = chroma.query(query_embeddings=stored["embeddings"], n_results=TIES, include=["distances"])
     recalled = 0
-    for own, hits, distances in zip(stored["ids"], found["ids"], found["distances"], strict=True):
-        best = [id_ for id_, far in zip(hits, distances, strict=True) if far <= distances[0] + TIE_DISTANCE]
-        recalled += own in best
+    for id_ in ids:  # one at a time: Chroma holds the interpreter's lock while it answers
+        stored = chroma.get(ids=[id_], include=["embeddings"])
+        found = chroma.query(query_embeddings=stored["embeddings"], n_results=TIES, include=["distances"])
+        hits, distances = found["ids"][0], found["distances"][0]
+        best = [hit for hit, far in zip(hits, distances, strict=True) if far <= distances[0] + TIE_DISTANCE]
+        recalled += id_ in best
     return recalled
