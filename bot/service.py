@@ -224,9 +224,7 @@ class Service:
 
         bot = DiscordBot(self._config.discord, token, core.relay, core.persona.name, self._config.limits)
         if await self._launch("discord", bot):
-            invite = (
-                f"Invite: {bot.invite_url}" if bot.invite_url else "Still connecting."
-            )
+            invite = f"Invite: {bot.invite_url}" if bot.invite_url else "Still connecting."
             self._say(f"Discord is on. {invite}")
 
     async def _start_telegram(self, core: Core, token: Secret) -> None:

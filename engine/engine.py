@@ -18,7 +18,7 @@ from typing import Protocol
 
 from engine.analyzer import Analyzer
 from engine.config import Config
-from engine.errors import InputError, RetrievalError
+from engine.errors import Cancelled, InputError, RetrievalError
 from engine.personas import Persona
 from engine.prompt import Fitted, Renderer, clean_text, fit
 from engine.summary import Summarizer
@@ -114,7 +114,7 @@ class Engine:
             text deltas, then one Result.
 
         Raises:
-            InputError, BusyError, ModelError, StorageError; never RetrievalError: without its
+            InputError, BusyError, Cancelled, ModelError, StorageError; never RetrievalError: without its
             index the engine answers without sources and says so in the result's note.
         """
         receipt = await self._history.receive(incoming)
@@ -202,6 +202,8 @@ class Engine:
                 last = chunk
         finally:
             await _aclose(stream)
+        if last.finish == "cancelled":  # the worker is closing: half a reply is not a reply
+            raise Cancelled("The reply was cut off because the service stops.")
         timer.lap("generate")
         timer.since_start("total")
         yield Result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,11 +10,11 @@ import pytest
 
 from engine.config import Config
 from engine.engine import Engine
-from engine.errors import BusyError, InputError, RetrievalError
+from engine.errors import BusyError, Cancelled, InputError, RetrievalError
 from engine.fakes import ListRetriever, MemoryHistory, ScriptedGenerator
 from engine.personas import Persona
 from engine.prompt import Renderer
-from engine.types import AdapterInfo, Delta, Incoming, Passage, ReplyOptions, Result
+from engine.types import AdapterInfo, Chunk, Delta, GenerationRequest, Incoming, Passage, ReplyOptions, Result
 
 DAY = datetime(2026, 11, 18, tzinfo=UTC)
 BRIDGE = Passage("The bridge opens on 3 May.", "Harlow Bridge", "https://example.org/b", DAY)
@@ -173,6 +174,22 @@ async def test_reply_closed_early_cancels_generation(
         break
     await stream.aclose()
     assert s.generator.cancelled == 1
+
+
+async def test_reply_cut_off_by_a_closing_worker_is_not_stored(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    # Stored as finished, half a reply would never be completed after the restart.
+    s = Setup(config, persona, renderer)
+
+    async def closing(request: GenerationRequest) -> AsyncIterator[Chunk]:
+        yield Chunk("Once upon")
+        yield Chunk("", "cancelled")
+
+    s.generator.generate = closing  # type: ignore[method-assign, assignment]
+    with pytest.raises(Cancelled):
+        await s.ask("Tell me a story.")
+    assert await s.history.turns("test:c", 10) == []
 
 
 async def test_reply_long_history_is_summarised_when_configured(
