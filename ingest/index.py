@@ -9,9 +9,7 @@ This module knows nothing of questions or replies.
 from __future__ import annotations
 
 import logging
-import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from engine.collection import (
-    REBUILD,
     Live,
     OpenCollection,
     chroma_errors,
@@ -37,6 +34,7 @@ from engine.errors import BusyError, RetrievalError
 from ingest.chunks import MAX_WORDS
 from ingest.documents import Refusal, read_knowledge
 from ingest.records import Record, fingerprint, headlines, make_records
+from ingest.sweep import discard, home_name, sweep
 from ingest.verify import verify_live
 
 log = logging.getLogger(__name__)
@@ -47,7 +45,6 @@ HNSW = {"space": "cosine", "max_neighbors": 32, "ef_construction": 200, "ef_sear
 """Chroma's graph index, set for recall: many news items resemble each other, and a default graph
 of such can lose some of them."""
 LOCK = "build.lock"
-HOME = "home"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +168,9 @@ def _build(
             raise RetrievalError(f"The new index failed its check: {'; '.join(checked.problems)}.")
         write_live(folder, new)
     except BaseException:
-        _discard(folder, new)
+        discard(folder, new)
         raise
-    _sweep(folder, new)
+    sweep(folder, new)
     return embedded
 
 
@@ -229,7 +226,7 @@ def _write(
                 new.collection,
                 embedding_function=None,
                 configuration={"hnsw": HNSW},
-                metadata={"persona": new.persona, "home": _home(folder)},
+                metadata={"persona": new.persona, "home": home_name(folder)},
             )
         embedded = 0
         for start in range(0, len(records), BATCH):
@@ -254,61 +251,3 @@ def _embed(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vectors]:
     for start in range(0, len(texts), EMBED_BATCH):
         vectors.extend(embedder.embed_now(texts[start : start + EMBED_BATCH]))
     return vectors
-
-
-def _discard(folder: Path, new: Live) -> None:
-    """Remove a build that will not go live; what cannot be removed now is swept by the next one."""
-    try:
-        _remove(folder, new.url, [new.collection])
-    except RetrievalError as exc:
-        log.warning("an unfinished collection stays behind: %s", exc)
-
-
-def _sweep(folder: Path, live: Live) -> None:
-    """Remove this persona's other collections: the old one and what killed builds left."""
-    build = re.compile(re.escape(live.persona) + r"-\d{14}-[0-9a-f]{6}")
-    old = [
-        p.name
-        for p in folder.iterdir()
-        if p.is_dir() and build.fullmatch(p.name) and p.name != live.collection
-    ]
-    try:
-        _remove(folder, "", old)
-        if live.url:
-            client = open_client(folder, live.url, live.collection)
-            try:
-                with chroma_errors("listing collections"):
-                    own = {"persona": live.persona, "home": _home(folder)}
-                    there = [
-                        c.name for c in client.list_collections() if own.items() <= (c.metadata or {}).items()
-                    ]
-            finally:
-                close_client(client)
-            _remove(folder, live.url, [name for name in there if name != live.collection])
-    except RetrievalError as exc:
-        log.warning("an old collection stays behind: %s", exc)
-
-
-def _remove(folder: Path, url: str, names: Sequence[str]) -> None:
-    if not url:
-        for name in names:
-            shutil.rmtree(folder / name, ignore_errors=True)
-        return
-    client = open_client(folder, url, "")
-    try:
-        for name in names:
-            with chroma_errors(f"deleting {name}"):
-                client.delete_collection(name)
-    finally:
-        close_client(client)
-
-
-def _home(folder: Path) -> str:
-    """A lasting random name of this index folder, so that two hosts can share one server."""
-    path = folder / HOME
-    try:
-        if not path.is_file():
-            path.write_text(secrets.token_hex(8), encoding="ascii")
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise RetrievalError(f"{path} cannot be read or written ({exc}); delete it and {REBUILD}.") from exc
