@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.config import LimitsConfig
-from engine.errors import InputError, PermissionDenied
+from engine.errors import BusyError, InputError, PermissionDenied
 from engine.types import AdapterInfo, Incoming
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
@@ -118,7 +118,7 @@ class Admin:
                 await self._control.set_strength(name, _strength(value))
                 return f"{name} answers at strength {float(value):g} from the next reply on."
             case ["news", "refresh"]:
-                return await self._refresh()
+                return await self._refresh_now()
             case ["channel", ("on" | "off") as word]:
                 await self._channels.set_always_on(caller.key, word == "on")
                 return (
@@ -130,6 +130,12 @@ class Admin:
                 return "\n".join(f"{k}: {_flat(v)}" for k, v in (await self._status()).items())
             case _:
                 raise InputError("Admin commands:\n" + "\n".join(self.usage()))
+
+    async def _refresh_now(self) -> str:
+        try:
+            return await self._refresh()
+        except BusyError as exc:  # another refresh is running, and the text says so
+            return str(exc)
 
     def _list(self) -> str:
         loaded = self._control.adapters()

@@ -118,7 +118,7 @@ class Service:
         embedder = Embedder(embedder_ref(config))
         self._stack.callback(embedder.close)
         folder = index_folder(config.data_path, persona.id)
-        retriever = ChromaRetriever(config.retriever, folder, embedder)
+        retriever = ChromaRetriever(config.retriever, folder, embedder, persona.name)
         self._stack.push_async_callback(retriever.close)
         refresh = self._refresher(persona, folder, embedder)
 

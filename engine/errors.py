@@ -4,7 +4,7 @@
     ├── ConfigError            config.toml, .env or persona.toml is wrong; says key, value and what is allowed
     ├── InputError             what the user sent cannot be answered (empty, far too long, wrong attachment)
     ├── PermissionDenied       an admin command from somebody who is not an admin
-    ├── BusyError              the worker's queue is full
+    ├── BusyError              the worker's queue is full, or a refresh is running already
     ├── Cancelled              the job was cancelled by its owner
     ├── ModelError             the base model is missing or corrupt, or generation failed
     │   └── AdapterError       an adapter is missing, corrupt or of an unknown kind
@@ -36,7 +36,7 @@ class PermissionDenied(UnderstudyError):
 
 
 class BusyError(UnderstudyError):
-    """The bounded queue of the worker is full; try again in a moment."""
+    """The worker's bounded queue is full, or an index refresh is running; try again in a moment."""
 
 
 class Cancelled(UnderstudyError):
