@@ -20,6 +20,7 @@ LIBRARY_LEVELS = {
     "httpcore": logging.WARNING,
     "chromadb": logging.WARNING,
     "sentence_transformers": logging.WARNING,
+    "alembic": logging.WARNING,
     "apscheduler": logging.WARNING,
     "telegram.ext": logging.WARNING,
     "bitsandbytes": logging.ERROR,  # warns of optional kernels on every CPU start

@@ -10,6 +10,7 @@ import json
 import logging
 import tomllib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from trainer.pretrain_config import PretrainConfig
 log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
+CARD_CASES = 200
+"""Generated held-out cases of each skill behind the card's numbers."""
 
 
 class BaseRecipe(BaseModel):
@@ -123,8 +126,6 @@ def _data(recipe: BaseRecipe, say: Say) -> None:
 
 
 def _train(recipe: BaseRecipe, say: Say) -> dict[str, Any]:
-    from dataclasses import asdict
-
     from trainer.pretrain import pretrain
 
     result = pretrain(recipe.pretrain_config())
@@ -133,11 +134,13 @@ def _train(recipe: BaseRecipe, say: Say) -> dict[str, Any]:
 
 
 def export(recipe: BaseRecipe, say: Say = lambda _: None) -> dict[str, Any]:
-    """Write the best checkpoint as a folder that transformers loads."""
+    """Write the best checkpoint as a folder that transformers loads, with its card."""
     from transformers import AutoTokenizer
 
+    from trainer.card import card_text, read_run, write_curve
     from trainer.llama import export_hf
     from trainer.pretrain import load_model
+    from trainer.probe import probe
 
     best = recipe.checkpoints / "best.pt"
     if not best.is_file():
@@ -147,5 +150,11 @@ def export(recipe: BaseRecipe, say: Say = lambda _: None) -> dict[str, Any]:
     ends = [tokenizer.convert_tokens_to_ids(t) for t in ("<|eot_id|>", "<|end_of_text|>")]
     export_hf(model, model.shape, tokenizer, recipe.out, eos_ids=ends)
     size = (recipe.out / "model.safetensors").stat().st_size
-    say(f"Wrote {recipe.out}, {size / 1e6:.1f} MB of weights")
-    return {"folder": str(recipe.out), "bytes": size}
+    say(f"Wrote {recipe.out}, {size / 1e6:.1f} MB of weights; measuring it for its card …")
+    measured = probe(recipe.out, CARD_CASES)
+    run = read_run(recipe.checkpoints / "log.jsonl")
+    write_curve(run, recipe.out / "loss.png")
+    parameters = sum(p.numel() for p in model.parameters())
+    text = card_text(run, asdict(model.shape), parameters, measured, size)
+    (recipe.out / "README.md").write_text(text, encoding="utf-8")
+    return {"folder": str(recipe.out), "bytes": size, "parameters": parameters, "measured": measured}

@@ -31,6 +31,13 @@ def add_parser(commands: Any) -> None:
     base.add_argument("--json", action="store_true", help="print the report as one JSON object")
     base.set_defaults(handler=_base)
 
+    probe = kinds.add_parser("probe", help="ask a model held-out cases of each skill")
+    probe.add_argument("model", type=Path, metavar="DIR")
+    probe.add_argument("--cases", type=int, default=48, metavar="N", help="cases of each skill")
+    probe.add_argument("--show", type=int, default=0, metavar="N", help="print answers of each skill")
+    probe.add_argument("--json", action="store_true", help="print the shares as one JSON object")
+    probe.set_defaults(handler=_probe)
+
     persona = kinds.add_parser("persona", help="train a persona's adapters from pairs, phase by phase")
     persona.add_argument("persona", type=Path, metavar="PERSONA", help="the persona's folder")
     persona.add_argument(
@@ -47,6 +54,19 @@ def _base(args: argparse.Namespace) -> int:
 
     report = train_base(args.recipe, corpus=args.corpus, out=args.out, stage=args.stage, say=_say)
     return _finish(report, args.json)
+
+
+def _probe(args: argparse.Namespace) -> int:
+    from engine.errors import InputError
+    from trainer.probe import probe
+
+    if not (args.model / "config.json").is_file():
+        raise InputError(f"{args.model} is no model folder.")
+    shares = probe(args.model, args.cases, samples=0 if args.json else args.show)
+    if not args.json:
+        for name, share in shares.items():
+            print(f"{name:<28} {share:.1%}")
+    return _finish(dict(shares), args.json)
 
 
 def _persona(args: argparse.Namespace) -> int:

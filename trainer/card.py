@@ -1,0 +1,137 @@
+"""The base model's card: what it is, what it read, how it learned and what it can do, from the run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LICENCE_NOTE = (
+    "Nothing of these texts is in the repository; the weights were trained on them. Share-alike sources are "
+    "named so that the attribution travels with the model."
+)
+SOURCES: tuple[tuple[str, str, str], ...] = (
+    ("English Wikipedia, extract of about 2015", "CC BY-SA 3.0 / GFDL", "prose, questions on passages, query rewriting"),
+    ("English Wikinews, to 2022", "CC BY 2.5", "prose, questions on passages"),
+    ("Project Gutenberg: fiction of 46 authors, Mark Twain, Benjamin Franklin", "public domain in the US", "prose, dialogue"),
+    ("SQuAD v1.1 (part)", "CC BY-SA 4.0", "questions on passages"),
+    ("CANARD (dev), TREC CAsT 2019–2021", "CC BY-SA 4.0, MIT", "query rewriting"),
+    ("Self-dialogue Corpus", "BSD-3-Clause", "small talk"),
+    ("Topical-Chat (valid, test)", "CDLA-Sharing-1.0", "small talk"),
+    ("databricks-dolly-15k (part)", "CC BY-SA 3.0", "instructions"),
+    ("OneStopEnglish", "CC BY-SA 4.0", "prose"),
+    ("OpenStax US History, Introduction to Philosophy (CC BY editions)", "CC BY 4.0", "prose"),
+    ("Conversations written by this project's generators", "MIT", "grounded answers, decisions, rewriting, identity, small talk"),
+)  # fmt: skip
+HELD_OUT = (
+    "Never trained on: XQuAD English, TREC CAsT 2022, and a share of the generators' names, wordings and "
+    "question kinds, which the numbers below are measured on."
+)
+SKILLS: tuple[tuple[str, str], ...] = (
+    ("grounded", "answers from passages, all kinds"),
+    ("grounded.single", "one fact among passages"),
+    ("grounded.newest", "newest of conflicting passages"),
+    ("grounded.belief", "passage contradicts common belief: passage wins"),
+    ("grounded.absent", "answer absent: says so"),
+    ("analyzer", "RETRIEVE or NO_RETRIEVE"),
+    ("rewrite", "query rewrite, exact"),
+    ("identity", "gives the system prompt's name"),
+    ("copying", "copies what it is told to"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What log.jsonl says of a training run."""
+
+    steps: int
+    tokens: int
+    minutes: float
+    curve: tuple[tuple[int, float], ...]
+    """(tokens, training loss)."""
+    evals: tuple[dict[str, Any], ...]
+
+
+def read_run(log_file: Path) -> Run:
+    """Read a run's log."""
+    rows = [json.loads(line) for line in log_file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    train = [r for r in rows if r["kind"] == "train"]
+    evals = [r for r in rows if r["kind"] == "eval"]
+    last = rows[-1]
+    return Run(
+        steps=last["step"],
+        tokens=last["tokens"],
+        minutes=last["elapsed_s"] / 60,
+        curve=tuple((r["tokens"], r["loss"]) for r in train),
+        evals=tuple(evals),
+    )
+
+
+def write_curve(run: Run, path: Path) -> None:
+    """Plot training and held-out loss against tokens."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(7, 3.6), dpi=110)
+    axis.plot(
+        [t / 1e6 for t, _ in run.curve], [y for _, y in run.curve], lw=0.8, color="#bbb", label="training"
+    )
+    for name in ("skills", "grounded", "chat", "prose"):
+        points = [(e["tokens"] / 1e6, e[name]) for e in run.evals if name in e]
+        axis.plot([x for x, _ in points], [y for _, y in points], marker=".", label=f"held out: {name}")
+    axis.set_xlabel("million tokens read")
+    axis.set_ylabel("loss, nats per trained token")
+    axis.set_ylim(0, 6)
+    axis.grid(alpha=0.2)
+    axis.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def card_text(run: Run, shape: dict[str, Any], parameters: int, measured: dict[str, float], size: int) -> str:
+    """The card as Markdown."""
+    rows = "\n".join(f"| {a} | {b} | {c} |" for a, b, c in SOURCES)
+    skills = "\n".join(f"| {words} | {measured[key]:.0%} |" for key, words in SKILLS if key in measured)
+    last = run.evals[-1] if run.evals else {}
+    losses = ", ".join(f"{k} {last[k]:.2f}" for k in ("skills", "grounded", "chat", "prose") if k in last)
+    return f"""# Understudy starter model, first version
+
+A very small chat model, so that everything can be tried on any CPU without a download. It copies facts out of
+passages it is given, decides whether a message needs a search, rewrites queries and keeps up small talk. It knows
+nothing by itself, and is not meant to: use a bigger base for real work.
+
+- Llama architecture, {parameters / 1e6:.1f} M parameters: {shape["d_model"]} wide, {shape["n_layers"]} layers,
+  {shape["n_heads"]} heads ({shape["n_kv_heads"]} for keys and values), feed-forward {shape["d_ff"]}, tied embeddings;
+  {shape["vocab_size"]} tokens of byte-level BPE; positions to {shape["context"]}, trained on at most 512 at a time.
+- {size / 1e6:.1f} MB of bf16 safetensors. Chat template in Llama-3 style with system, user, assistant and tool turns.
+- {run.tokens / 1e6:.1f} M tokens read in {run.steps} steps, {run.minutes:.0f} minutes on two CPU threads.
+- Last held-out loss (nats per trained token): {losses}.
+
+![Loss against tokens](loss.png)
+
+## What it can do
+Greedy answers to generated cases whose names and wordings were never trained on
+(`understudy train probe models/starter`):
+
+| skill | right |
+|---|---:|
+{skills}
+
+This is a first version: hours of training instead of days. The targets are far higher; see docs/decisions.md.
+
+## What it read
+| source | licence | for |
+|---|---|---|
+{rows}
+
+{LICENCE_NOTE}
+
+{HELD_OUT}
+
+## How to make it again
+`understudy train base --corpus DIR` with `trainer/configs/starter.toml`.
+"""
