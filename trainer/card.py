@@ -12,17 +12,17 @@ LICENCE_NOTE = (
     "named so that the attribution travels with the model."
 )
 SOURCES: tuple[tuple[str, str, str], ...] = (
-    ("English Wikipedia, extract of about 2015", "CC BY-SA 3.0 / GFDL", "prose, questions on passages, query rewriting"),
-    ("English Wikinews, to 2022", "CC BY 2.5", "prose, questions on passages"),
-    ("Project Gutenberg: fiction of 46 authors, Mark Twain, Benjamin Franklin", "public domain in the US", "prose, dialogue"),
-    ("SQuAD v1.1 (part)", "CC BY-SA 4.0", "questions on passages"),
-    ("CANARD (dev), TREC CAsT 2019–2021", "CC BY-SA 4.0, MIT", "query rewriting"),
+    ("English Wikipedia, extract of about 2015", "CC BY-SA 3.0 / GFDL", "prose, passages, rewriting"),
+    ("English Wikinews, to 2022", "CC BY 2.5", "prose, passages"),
+    ("Project Gutenberg: 46 authors, Twain, Franklin", "public domain in the US", "prose, dialogue"),
+    ("SQuAD v1.1 (part)", "CC BY-SA 4.0", "passages"),
+    ("CANARD (dev), TREC CAsT 2019–2021", "CC BY-SA 4.0, MIT", "rewriting"),
     ("Self-dialogue Corpus", "BSD-3-Clause", "small talk"),
     ("Topical-Chat (valid, test)", "CDLA-Sharing-1.0", "small talk"),
     ("databricks-dolly-15k (part)", "CC BY-SA 3.0", "instructions"),
     ("OneStopEnglish", "CC BY-SA 4.0", "prose"),
-    ("OpenStax US History, Introduction to Philosophy (CC BY editions)", "CC BY 4.0", "prose"),
-    ("Conversations written by this project's generators", "MIT", "grounded answers, decisions, rewriting, identity, small talk"),
+    ("OpenStax US History, Introduction to Philosophy", "CC BY 4.0 (2025 editions)", "prose"),
+    ("Conversations written by trainer/skills", "MIT", "every skill below"),
 )  # fmt: skip
 HELD_OUT = (
     "Never trained on: XQuAD English, TREC CAsT 2022, and a share of the generators' names, wordings and "
@@ -100,14 +100,15 @@ def card_text(run: Run, shape: dict[str, Any], parameters: int, measured: dict[s
     losses = ", ".join(f"{k} {last[k]:.2f}" for k in ("skills", "grounded", "chat", "prose") if k in last)
     return f"""# Understudy starter model, first version
 
-A very small chat model, so that everything can be tried on any CPU without a download. It copies facts out of
-passages it is given, decides whether a message needs a search, rewrites queries and keeps up small talk. It knows
-nothing by itself, and is not meant to: use a bigger base for real work.
+A very small chat model, so that everything can be tried on any CPU without a download. It copies
+facts out of passages it is given, decides whether a message needs a search, rewrites queries and
+keeps up small talk. It knows nothing by itself, and is not meant to: use a bigger base for real work.
 
 - Llama architecture, {parameters / 1e6:.1f} M parameters: {shape["d_model"]} wide, {shape["n_layers"]} layers,
-  {shape["n_heads"]} heads ({shape["n_kv_heads"]} for keys and values), feed-forward {shape["d_ff"]}, tied embeddings;
-  {shape["vocab_size"]} tokens of byte-level BPE; positions to {shape["context"]}, trained on at most 512 at a time.
-- {size / 1e6:.1f} MB of bf16 safetensors. Chat template in Llama-3 style with system, user, assistant and tool turns.
+  {shape["n_heads"]} heads ({shape["n_kv_heads"]} for keys and values), feed-forward {shape["d_ff"]}, tied
+  embeddings; {shape["vocab_size"]} tokens of byte-level BPE; positions to {shape["context"]}, trained on
+  at most 512 at a time.
+- {size / 1e6:.1f} MB of bf16 safetensors. Chat template in Llama-3 style: system, user, assistant, tool.
 - {run.tokens / 1e6:.1f} M tokens read in {run.steps} steps, {run.minutes:.0f} minutes on two CPU threads.
 - Last held-out loss (nats per trained token): {losses}.
 
