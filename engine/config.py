@@ -6,13 +6,13 @@ folder of config.toml. Tokens are not here: `engine.secrets` reads them from the
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.errors import ConfigError
+from engine.toml_file import checked, read_toml
 from engine.types import Sampling
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -206,14 +206,7 @@ def load_config(path: Path) -> Config:
         ConfigError: the file is missing, is no TOML, or a key is unknown or has a bad value; the
             message names file, key, value and what is allowed.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as exc:
-        raise ConfigError(f"{path} does not exist; name another with --config.") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path} cannot be read: {exc}.") from exc
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path} is not valid TOML: {exc}.") from exc
+    data = read_toml(path, "name another with --config")
     if "root" in data:
         raise ConfigError(f"{path}: root is not a known key.")
     return parse_config(data, path)
@@ -221,22 +214,8 @@ def load_config(path: Path) -> Config:
 
 def parse_config(data: dict[str, Any], path: Path) -> Config:
     """Check the parsed content of config.toml; see `load_config`."""
-    try:
-        config = Config.model_validate({**data, "root": path.resolve().parent})
-    except ValidationError as exc:
-        raise ConfigError(_explain(path, exc)) from exc
+    config = checked(Config, {**data, "root": path.resolve().parent}, path)
     if config.profile not in config.profiles:
         allowed = ", ".join(sorted(config.profiles))
         raise ConfigError(f'{path}: profile is "{config.profile}"; allowed: {allowed}.')
     return config
-
-
-def _explain(path: Path, exc: ValidationError) -> str:
-    lines = []
-    for error in exc.errors():
-        key = ".".join(str(part) for part in error["loc"])
-        if error["type"] == "extra_forbidden":
-            lines.append(f"{path}: {key} is not a known key; see config.toml in the repository.")
-        else:
-            lines.append(f"{path}: {key} is {error['input']!r}; allowed: {error['msg']}.")
-    return "\n".join(lines)

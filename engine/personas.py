@@ -5,13 +5,12 @@ This module reads the description only; adapters are the worker's, knowledge is 
 
 from __future__ import annotations
 
-import tomllib
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from engine.errors import ConfigError
+from engine.toml_file import checked, read_toml
 
 
 class Persona(BaseModel):
@@ -56,15 +55,5 @@ def load_persona(folder: Path) -> Persona:
         ConfigError: the file is missing or wrong; the message names file and key.
     """
     path = folder / "persona.toml"
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Persona.model_validate({**data, "folder": folder})
-    except FileNotFoundError as exc:
-        raise ConfigError(
-            f"{path} does not exist; set persona in config.toml to a persona's folder."
-        ) from exc
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"{path} cannot be read: {exc}.") from exc
-    except ValidationError as exc:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-        raise ConfigError(f"{path}: {problems}.") from exc
+    data = read_toml(path, "set persona in config.toml to a persona's folder")
+    return checked(Persona, {**data, "folder": folder}, path)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-import tomllib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.errors import ConfigError, InputError
+from engine.toml_file import checked, read_toml
 from trainer.pretrain_config import PretrainConfig
 
 log = logging.getLogger(__name__)
@@ -54,24 +54,15 @@ class BaseRecipe(BaseModel):
         """Where checkpoints and logs are."""
         return self.work / "run"
 
-    def pretrain_config(self) -> PretrainConfig:
+    def pretrain_fields(self) -> dict[str, Any]:
         """The training's settings with this recipe's folders."""
-        places = {"data_dir": self.data, "run_dir": self.checkpoints, "seed": self.seed}
-        return PretrainConfig.model_validate({**self.run, **places})
+        return {**self.run, "data_dir": self.data, "run_dir": self.checkpoints, "seed": self.seed}
 
 
 def load_base_recipe(path: Path) -> BaseRecipe:
     """Read and check a recipe. Raises ConfigError naming file and key."""
-    try:
-        recipe = BaseRecipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        config = recipe.pretrain_config()
-    except FileNotFoundError as exc:
-        raise ConfigError(f"{path} does not exist; name a recipe with --recipe.") from exc
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"{path} cannot be read: {exc}.") from exc
-    except ValidationError as exc:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-        raise ConfigError(f"{path}: {problems}.") from exc
+    recipe = checked(BaseRecipe, read_toml(path, "name a recipe with --recipe"), path)
+    config = checked(PretrainConfig, recipe.pretrain_fields(), path)
     if config.model.vocab_size != recipe.vocab_size:
         raise ConfigError(f"{path}: run.model.vocab_size is not vocab_size ({recipe.vocab_size}).")
     return recipe
@@ -128,7 +119,7 @@ def _data(recipe: BaseRecipe, say: Say) -> None:
 def _train(recipe: BaseRecipe, say: Say) -> dict[str, Any]:
     from trainer.pretrain import pretrain
 
-    result = pretrain(recipe.pretrain_config())
+    result = pretrain(PretrainConfig.model_validate(recipe.pretrain_fields()))
     say(f"{result.tokens:,} tokens in {result.minutes:.0f} min, held-out loss {result.eval_loss}")
     return asdict(result)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from engine.errors import ConfigError
+from engine.toml_file import checked, read_toml
 
 
 class Phase(BaseModel):
@@ -52,12 +51,4 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: the file is missing or a key is wrong; the message names it.
     """
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as exc:
-        raise ConfigError(f"{path} does not exist; name a recipe with --recipe.") from exc
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"{path} cannot be read: {exc}.") from exc
-    except ValidationError as exc:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-        raise ConfigError(f"{path}: {problems}.") from exc
+    return checked(Recipe, read_toml(path, "name a recipe with --recipe"), path)
