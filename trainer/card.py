@@ -105,9 +105,9 @@ facts out of passages it is given, decides whether a message needs a search, rew
 keeps up small talk. It knows nothing by itself, and is not meant to: use a bigger base for real work.
 
 - Llama architecture, {parameters / 1e6:.1f} M parameters: {shape["d_model"]} wide,
-  {shape["n_layers"]} layers, {shape["n_heads"]} heads ({shape["n_kv_heads"]} for keys and values), feed-forward {shape["d_ff"]}, tied
-  embeddings; {shape["vocab_size"]} tokens of byte-level BPE; positions to {shape["context"]}, trained on
-  at most 512 at a time.
+  {shape["n_layers"]} layers, {shape["n_heads"]} heads ({shape["n_kv_heads"]} for keys and values), inner
+  {shape["d_ff"]}, tied embeddings; {shape["vocab_size"]} tokens of byte-level BPE; positions to
+  {shape["context"]}, trained on at most 512 at a time.
 - {size / 1e6:.1f} MB of bf16 safetensors. Chat template in Llama-3 style: system, user, assistant, tool.
 - {run.tokens / 1e6:.1f} M tokens read in {run.steps} steps, {run.minutes:.0f} minutes on two CPU threads.
 - Last held-out loss (nats per trained token): {losses}.
