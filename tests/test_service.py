@@ -235,6 +235,7 @@ async def test_killed_mid_reply_restarted_service_answers_exactly_once(home: Pat
     async with TelegramDouble() as telegram:
         path = write_config(home, tmp_path / "killed", None, telegram.url)
         text = path.read_text(encoding="utf-8").replace("max_new_tokens = 24", "max_new_tokens = 300")
+        text = text.replace("edit_interval_s = 0.05", "edit_interval_s = 2.0")  # time to be killed in
         path.write_text(text, encoding="utf-8")
         first = start_process(path)
         try:
@@ -244,6 +245,7 @@ async def test_killed_mid_reply_restarted_service_answers_exactly_once(home: Pat
                 telegram.write(QUESTION)
                 while not telegram.messages:  # the first part of the reply is on the platform
                     await asyncio.sleep(0.02)
+                await asyncio.sleep(0.5)  # its id is on disk; before that Telegram cannot be asked for it
         finally:
             first.send_signal(signal.SIGKILL)
             await asyncio.to_thread(first.communicate)
