@@ -175,7 +175,7 @@ class Engine:
     ) -> AsyncGenerator[Delta | Result, None]:
         system = self.persona.system if system is None else system
         options = incoming.options
-        stack, adapters = self._stack(options.strengths)
+        self._stack(options.strengths)  # a wrong strength is told before anything is computed
         sampling = self._sampling(options)
         decision = await self._decide(options.retrieve, turns, text, request_id)
         timer.lap("decide")
@@ -190,6 +190,7 @@ class Engine:
         timer.lap("prompt")
         parts: list[str] = []
         last = Chunk("")
+        stack, adapters = self._stack(options.strengths)  # now, since adapters come and go live
         request = GenerationRequest(fitted.prompt, sampling, stack, request_id)
         stream = self._generator.generate(request)
         try:
