@@ -55,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     upgrade.set_defaults(handler=_db_upgrade)
 
     ingest_cli.add_parser(commands)
+    ingest_cli.add_ingest_parser(commands)
     trainer_cli.add_parser(commands)
     return parser
 

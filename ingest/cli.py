@@ -44,6 +44,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def add_ingest_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `ingest` with its sub-commands."""
+    from ingest import news_cli, pairs_cli, text_cli
+
+    ingest = subparsers.add_parser("ingest", help="make pairs of transcripts, chats and books; collect news")
+    commands = ingest.add_subparsers(dest="ingest_command", required=True, metavar="COMMAND")
+    for module in (pairs_cli, text_cli, news_cli):
+        module.add_parser(commands)
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the chosen command.
 
@@ -79,6 +89,7 @@ class _Setup:
         config = load_config(Path(args.config))
         self.retriever = config.retriever
         self.persona = load_persona(Path(args.persona).resolve() if args.persona else config.persona_path)
+        self.data_path = config.data_path
         self.folder = index_folder(config.data_path, self.persona.id)
         self.embedder = embedder_ref(config)
 
@@ -88,6 +99,7 @@ def _build(args: argparse.Namespace) -> Report:
     from engine.errors import ConfigError
     from ingest.chunks import MAX_WORDS
     from ingest.index import build_index
+    from ingest.news_documents import news_documents
 
     max_words = MAX_WORDS if args.max_words is None else args.max_words
     if not 10 <= max_words <= 1000:
@@ -103,6 +115,7 @@ def _build(args: argparse.Namespace) -> Report:
             url=setup.retriever.url,
             max_words=max_words,
             only_if_changed=args.if_changed,
+            extra=news_documents(setup.data_path, setup.persona.id, setup.persona.knowledge_path),
         )
     finally:
         embedder.close()

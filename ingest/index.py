@@ -32,7 +32,7 @@ from engine.collection import (
 from engine.embedder import TextEmbedder, Vectors
 from engine.errors import BusyError, RetrievalError
 from ingest.chunks import MAX_WORDS
-from ingest.documents import Refusal, read_knowledge
+from ingest.documents import Document, Refusal, read_knowledge
 from ingest.records import Record, fingerprint, headlines, make_records
 from ingest.sweep import discard, home_name, sweep
 from ingest.verify import verify_live
@@ -72,6 +72,7 @@ def build_index(
     url: str = "",
     max_words: int = MAX_WORDS,
     only_if_changed: bool = False,
+    extra: Sequence[Document] = (),
 ) -> Ledger:
     """Index a knowledge folder and make it live. Blocks: call it on a thread of its own.
 
@@ -83,6 +84,7 @@ def build_index(
         url: a Chroma server; empty means embedded in `folder`.
         max_words: longest chunk.
         only_if_changed: keep the live collection when it already holds exactly this.
+        extra: further documents, such as collected news; their ids differ from the folder's.
 
     Raises:
         BusyError: another build of this index is running.
@@ -92,6 +94,7 @@ def build_index(
     started = time.perf_counter()
     with _only_build(folder):
         documents, refused = read_knowledge(knowledge)
+        documents = [*documents, *extra]
         for refusal in refused:
             log.warning("not indexed: %s %s", refusal.name, refusal.reason)
         digest = headlines(documents)

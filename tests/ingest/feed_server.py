@@ -67,7 +67,8 @@ def story(topic: str, sentences: int = 12) -> str:
     """Text of one topic that resembles no other topic's."""
     verbs = ("opened", "measured", "painted", "counted", "repaired", "followed", "described", "moved")
     return " ".join(
-        f"The {topic} council {verbs[n % 8]} {topic}{n} beside the {topic} mill{n} on a {verbs[(n * 3) % 8]} day."
+        f"The {topic} council {verbs[n % 8]} {topic}{n} beside the {topic} mill{n} "
+        f"on a {verbs[(n * 3) % 8]} day."
         for n in range(sentences)
     )
 

@@ -49,7 +49,8 @@ def test_is_public_of_outer_address_is_true(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "ftp://example.org/", "gopher://x/", "http://", "http://a:b@x/", "http://[x/"]
+    "url",
+    ["file:///etc/passwd", "ftp://example.org/", "gopher://x/", "http://", "http://a:b@x/", "http://[x/"],
 )
 def test_check_url_of_no_plain_web_address_is_refused(url: str) -> None:
     with pytest.raises(AddressRefused):

@@ -280,7 +280,7 @@ def test_discord_target_is_found_by_user_name(tmp_path: Path) -> None:
 # --- WhatsApp --------------------------------------------------------------------------------
 
 ANDROID = """\
-12/31/20, 9:15\u202fPM - Messages and calls are end-to-end encrypted. No one outside of this chat can read them.
+12/31/20, 9:15\u202fPM - Messages and calls are end-to-end encrypted. Nobody else can read them.
 12/31/20, 9:15\u202fPM - Maria created group "Fun: the group"
 12/31/20, 9:16\u202fPM - Maria changed the subject from "Fun: a" to "Fun: b"
 12/31/20, 9:16\u202fPM - Maria: Hello: are you there?

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -62,7 +64,7 @@ def test_read_feed_of_malformed_xml_keeps_what_is_whole() -> None:
 
 @pytest.mark.parametrize(
     ("body", "why"),
-    [(page("Home", "Hello."), "HTML"), ("", "no RSS"), ("{}", "no RSS"), ("<rss><chan", "no entry")],
+    [(page("Home", "Hello."), "HTML"), ("", "no RSS"), ("{}", "no RSS"), ("<rss><chan", "no whole entry")],
 )
 def test_read_feed_of_something_else_is_refused(body: str, why: str) -> None:
     with pytest.raises(WrongType, match=why):
@@ -75,6 +77,14 @@ def test_read_feed_with_exploding_or_outer_entities_expands_none() -> None:
     outer = '<!ENTITY f SYSTEM "file:///etc/passwd">'
     feed = read_feed(text.replace("<rss", f"<!DOCTYPE rss [{bomb}{outer}]><rss").encode(), XML, URL)
     assert all(len(e.title) < 40 and "root:" not in e.title for e in feed.entries)
+
+
+def test_read_feed_of_text_made_to_slow_patterns_is_quick() -> None:
+    started = time.process_time()
+    for hostile in ("<!DOCTYPE[" * 30_000, "</rss><!--" * 30_000, "&lt;p" * 30_000, "<script" * 30_000):
+        with suppress(WrongType):
+            read_feed(f"<rss><channel><item><title>{hostile}".encode(), XML, URL)
+    assert time.process_time() - started < 5.0
 
 
 def test_read_feed_where_entries_share_an_id_keeps_both() -> None:
@@ -100,7 +110,9 @@ def test_read_feed_where_entries_share_an_id_keeps_both() -> None:
     ],
 )
 def test_decode_of_wrongly_declared_charset_reads_the_text(written: str, declared: str) -> None:
-    text = "<p>Die Brücke über den Fluß öffnet für alle Bürger, sagte der Bürgermeister. Déjà vu – “ja”.</p>" * 3
+    text = (
+        "<p>Die Brücke über den Fluß öffnet für alle Bürger, sagte der Bürgermeister. Déjà vu – “ja”.</p>" * 3
+    )
     assert decode(text.encode(written), f"text/html; charset={declared}") == text
 
 

@@ -29,7 +29,9 @@ def test_fold_of_one_report_in_three_outlets_keeps_the_earliest_and_all_addresse
 
 
 def test_fold_of_short_and_far_longer_report_keeps_the_longer() -> None:
-    (folded,) = fold([article("short.org", story("bridge", 6)), article("long.org", story("bridge", 14), hours=5)])
+    (folded,) = fold(
+        [article("short.org", story("bridge", 6)), article("long.org", story("bridge", 14), hours=5)]
+    )
     assert folded.article.source == "long.org"
     assert folded.also == ("https://short.org/a",)
 
@@ -43,7 +45,17 @@ def test_fold_gives_an_undated_longer_report_the_date_of_its_group() -> None:
 
 def test_fold_of_other_numbers_other_topics_and_other_weeks_keeps_all() -> None:
     text = story("bridge")
-    assert len(fold([article("a.org", text + " It cost 5 million."), article("b.org", text + " It cost 7 million.")])) == 2
+    assert (
+        len(
+            fold(
+                [
+                    article("a.org", text + " It cost 5 million."),
+                    article("b.org", text + " It cost 7 million."),
+                ]
+            )
+        )
+        == 2
+    )
     assert len(fold([article("a.org", text), article("b.org", story("ferry"))])) == 2
     assert len(fold([article("a.org", text), article("b.org", text, hours=24 * 8)])) == 2
 
