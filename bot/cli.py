@@ -91,9 +91,10 @@ async def _serve(config: Config, env: dict[str, str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with Service(config, env, _say) as service:
-        await service.start_core()
-        await service.refresh_index()
+        core = await service.start_core()
+        await core.knowledge.index()
         await service.start_platforms()
+        await core.knowledge.start_nightly()
         _say("Ready. Stop with Ctrl-C.")
         await service.run_until(stop)
         _say("Stopping …")
@@ -116,7 +117,7 @@ async def _talk(config: Config, args: argparse.Namespace) -> int:
     options = ReplyOptions(seed=args.seed, retrieve=False if args.no_retrieve else None)
     async with Service(config, {}, _say) as service:
         core = await service.start_core()
-        await service.refresh_index()
+        await core.knowledge.index()
         console = Console(core.relay, args.session, options)
         if args.once is None:
             return await console.chat(

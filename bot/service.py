@@ -9,25 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bot.knowledge import Knowledge
 from engine.config import Config
-from engine.errors import AdapterError, BusyError, ConfigError, RetrievalError, UnderstudyError
+from engine.errors import AdapterError, ConfigError, RetrievalError, UnderstudyError
 from engine.personas import Persona, load_persona
-from engine.secrets import DISCORD_NAMES, TELEGRAM_NAMES, Secret, first_secret
+from engine.secrets import DISCORD_NAMES, NEWSAPI_NAMES, TELEGRAM_NAMES, Secret, first_secret
 from engine.types import AdapterInfo, Result, Turn
 
 if TYPE_CHECKING:
     from bot.relay import Relay
-    from engine.embedder import Embedder
     from engine.engine import Engine
     from engine.history import SqlHistory
     from engine.model.worker import ModelWorker
-    from engine.retriever import ChromaRetriever
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +54,9 @@ class Core:
     persona: Persona
     history: SqlHistory
     worker: ModelWorker
-    retriever: ChromaRetriever
     engine: Engine
     relay: Relay
-    refresh: Callable[..., Awaitable[str]]
-    """Rebuilds the knowledge index and says what it did."""
+    knowledge: Knowledge
 
 
 class Service:
@@ -120,16 +116,18 @@ class Service:
         folder = index_folder(config.data_path, persona.id)
         retriever = ChromaRetriever(config.retriever, folder, embedder, persona.name)
         self._stack.push_async_callback(retriever.close)
-        refresh = self._refresher(persona, folder, embedder)
+        news_key = first_secret(self._env, NEWSAPI_NAMES)
+        knowledge = Knowledge(config, persona, embedder, retriever, news_key, self._say)
+        self._stack.push_async_callback(knowledge.close)
 
         # Its own tokenizer: the worker's belongs to the worker's thread.
         renderer = Renderer(await asyncio.to_thread(load_tokenizer, config.model_ref))
         engine = Engine(config, persona, history, retriever, worker, renderer, worker)
         relay = Relay(engine, history, config.limits)
-        admin = Admin(config.limits, worker, persona.adapters_path, relay, refresh, self.status)
+        admin = Admin(config.limits, worker, persona.adapters_path, relay, knowledge.refresh_now, self.status)
         relay.commands = Commands(relay, history, persona, admin)
         await relay.start()
-        self.core = Core(config, persona, history, worker, retriever, engine, relay, refresh)
+        self.core = Core(config, persona, history, worker, engine, relay, knowledge)
         return self.core
 
     async def _start_history(self) -> SqlHistory:
@@ -152,47 +150,20 @@ class Service:
                     raise
                 self._say(f"Adapter {name} is left out: {exc}")
 
-    def _refresher(self, persona: Persona, folder: Path, embedder: Embedder) -> Callable[..., Awaitable[str]]:
-        async def refresh(only_if_changed: bool = False) -> str:
-            from ingest.index import build_index
-
-            ledger = await asyncio.to_thread(
-                build_index,
-                persona.knowledge_path,
-                folder,
-                embedder,
-                persona=persona.id,
-                url=self._config.retriever.url,
-                only_if_changed=only_if_changed,
-            )
-            refused = f", {len(ledger.refused)} refused (see the log)" if ledger.refused else ""
-            return (
-                f"Knowledge: {ledger.documents} documents in {ledger.chunks} passages, "
-                f"{ledger.embedded} embedded, {ledger.reused} reused{refused}, {ledger.seconds:.1f} s."
-            )
-
-        return refresh
-
-    async def refresh_index(self) -> None:
-        """Index the persona's knowledge; a failure leaves the service running without sources."""
+    def _started(self) -> Core:
         if self.core is None:
             raise RuntimeError("start_core comes first")
-        try:
-            self._say(await self.core.refresh(only_if_changed=True))
-            await self.core.retriever.start()
-        except (BusyError, RetrievalError) as exc:
-            self._say(f"No fresh knowledge index: {exc}")
+        return self.core
 
     # --- adapters --------------------------------------------------------------------------
 
     async def start_platforms(self) -> None:
         """The web page, and Discord and Telegram for each token; tells what is missing."""
-        if self.core is None:
-            raise RuntimeError("start_core comes first")
+        core = self._started()
         if self._config.web.enabled:
-            await self._start_web(self.core)
-        await self._start_discord(self.core, first_secret(self._env, DISCORD_NAMES))
-        await self._start_telegram(self.core, first_secret(self._env, TELEGRAM_NAMES))
+            await self._start_web(core)
+        await self._start_discord(core, first_secret(self._env, DISCORD_NAMES))
+        await self._start_telegram(core, first_secret(self._env, TELEGRAM_NAMES))
         if not self.web_url and not self._platforms:
             raise ConfigError("Nothing to serve: [web] enabled is false and no platform could be started.")
 
@@ -282,13 +253,6 @@ class Service:
         self._tasks.clear()
         await self._stack.aclose()
 
-    @staticmethod
-    def _index_info(core: Core) -> dict[str, Any]:
-        from engine.collection import index_folder, read_live
-
-        live = read_live(index_folder(core.config.data_path, core.persona.id))
-        return {"documents": live.documents, "passages": live.chunks, "built_at": str(live.built_at)}
-
     # --- the web page's panel ----------------------------------------------------------------
 
     def adapters(self) -> tuple[AdapterInfo, ...]:
@@ -318,7 +282,7 @@ class Service:
         parts: dict[str, Any] = {"uptime_s": round(time.monotonic() - self._started_at)}
         parts["model"] = {"ok": True, **core.worker.info()}
         try:
-            parts["index"] = {"ok": True, **await asyncio.to_thread(self._index_info, core)}
+            parts["index"] = {"ok": True, **await core.knowledge.status()}
         except RetrievalError as exc:
             parts["index"] = {"ok": False, "error": str(exc)}
         try:

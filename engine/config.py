@@ -6,6 +6,7 @@ folder of config.toml. Tokens are not here: `engine.secrets` reads them from the
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ from engine.types import Sampling
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0.0, le=3600.0)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://\S+$")]
 
 
 class Section(BaseModel):
@@ -136,6 +138,38 @@ class WebConfig(Section):
     max_sessions: Positive = 1000
 
 
+class NewsConfig(Section):
+    """Where news comes from, how it is fetched, and when."""
+
+    enabled: bool = True
+    hour: int = Field(4, ge=0, le=23)
+    minute: int = Field(10, ge=0, le=59)
+    jitter_s: int = Field(600, ge=0, le=7200)
+    feeds: list[HttpUrl] = []
+    """RSS or Atom; not empty: instead of the persona's own."""
+    pages: list[HttpUrl] = []
+    newsapi_queries: list[str] = []
+    newsapi_url: HttpUrl = "https://newsapi.org/v2/everything"
+    language: str = Field("en", pattern=r"^[a-z]{2}$")
+    full_text: bool = True
+    undated: Literal["keep", "refuse"] = "keep"
+    max_age_days: float = Field(60.0, ge=0.0)
+    max_entries: int = Field(100, ge=1, le=10_000)
+    max_bytes: int = Field(5_000_000, ge=1_000, le=100_000_000)
+    timeout_s: float = Field(30.0, gt=0.0, le=600.0)
+    read_timeout_s: float = Field(10.0, gt=0.0, le=600.0)
+    retries: int = Field(2, ge=0, le=10)
+    per_host_interval_s: float = Field(1.0, ge=0.0, le=600.0)
+    allow_private: bool = False
+    refresh_timeout_s: float = Field(3600.0, gt=0.0)
+
+    @property
+    def policy(self) -> str:
+        """Changes with every setting that decides what is kept of an answer that was read before."""
+        rules = f"{self.full_text} {self.undated} {self.max_age_days} {self.max_entries}"
+        return hashlib.sha256(rules.encode()).hexdigest()[:12]
+
+
 class LogConfig(Section):
     """Logging, set up at the entry point only."""
 
@@ -159,6 +193,7 @@ class Config(Section):
     discord: DiscordConfig = DiscordConfig()
     telegram: TelegramConfig = TelegramConfig()
     web: WebConfig = WebConfig()
+    news: NewsConfig = NewsConfig()
     log: LogConfig = LogConfig()
     root: Path = Field(default=Path("."), exclude=True)
     """Folder of config.toml; not a key of the file."""

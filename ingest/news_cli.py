@@ -57,16 +57,15 @@ def _collect(args: argparse.Namespace, config: Config, persona: Persona) -> int:
 
     from tqdm import tqdm
 
-    from engine.secrets import first_secret, read_env
+    from engine.secrets import NEWSAPI_NAMES, first_secret, read_env
     from ingest.news import collect
     from ingest.news_store import NewsStore, news_file
-    from ingest.newsapi import KEY_NAMES
     from ingest.settings import news_config
 
     news = news_config(config)
     feeds = news.feeds or persona.feeds
     total = len(feeds) + len(news.newsapi_queries) + len(news.pages)
-    key = first_secret(read_env(config.root / ".env"), KEY_NAMES)
+    key = first_secret(read_env(config.root / ".env"), NEWSAPI_NAMES)
     with tqdm(total=total, unit="source", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
         done = asyncio.run(
             collect(
@@ -87,11 +86,10 @@ def _collect(args: argparse.Namespace, config: Config, persona: Persona) -> int:
 def _refresh(args: argparse.Namespace, config: Config, persona: Persona) -> int:
     import asyncio
 
-    from engine.secrets import first_secret, read_env
-    from ingest.newsapi import KEY_NAMES
+    from engine.secrets import NEWSAPI_NAMES, first_secret, read_env
     from ingest.refresh import refresh
 
-    key = first_secret(read_env(config.root / ".env"), KEY_NAMES)
+    key = first_secret(read_env(config.root / ".env"), NEWSAPI_NAMES)
     report = asyncio.run(refresh(config, persona, key=key))
     print(json.dumps(asdict(report), ensure_ascii=False) if args.json else report.text)
     return 1 if report.failed_sources or report.refused else 0

@@ -20,7 +20,6 @@ from ingest.fetch_errors import WrongType
 from ingest.pages import fragment_text
 from ingest.settings import NewsConfig
 
-KEY_NAMES = ("NEWSAPI_KEY", "NEWS_API_KEY")
 _CUT = re.compile(r"…?\s*\[\+\d+ chars\]\s*$")
 REMOVED = "[Removed]"
 

@@ -17,7 +17,7 @@ ALLOWED = {
     "trainer": {"trainer", "engine"},
     "bot": {"bot", "engine"},
 }
-COMPOSITION_ROOT = {"bot/service.py", "bot/cli.py"}
+COMPOSITION_ROOT = {"bot/service.py", "bot/knowledge.py", "bot/cli.py"}
 HEAVY = (
     "torch",
     "transformers",

@@ -114,8 +114,8 @@ async def running(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Async
         config: Config = load_config(write_config(home, data, discord, telegram.url))
         env = {"DISCORD_TOKEN": "double.token", "TELEGRAM_BOT_TOKEN": TELEGRAM_TOKEN}
         async with Service(config, env, said.append) as service:
-            await service.start_core()
-            await service.refresh_index()
+            core = await service.start_core()
+            await core.knowledge.index()
             await service.start_platforms()
             people = Running(service, discord, telegram, said)
             yield people
