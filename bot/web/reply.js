@@ -84,7 +84,12 @@ function caretHome(body) {
 }
 
 function sourceCards(sources) {
-  const cards = sources.map((source) => {
+  const pages = new Map();
+  for (const source of sources) {
+    const page = `${source.title}\n${source.url}`;
+    if (!pages.has(page)) pages.set(page, source); // passages of one page share a card, best first
+  }
+  const cards = [...pages.values()].map((source) => {
     const host = hostOf(source.url);
     return h(
       "li",
