@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ingest.audio_files import Done
+    from ingest.audio_files import AudioOptions, Done
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,17 +56,17 @@ def run_audio(args: argparse.Namespace) -> int:
     from ingest.audio_files import STEPS, Workshop, check_files, ingest_audio
     from ingest.ledger import Ledger
 
-    options = _options(args)
-    check_files(args.files, options)
-    shop = Workshop(options)
-    if options.enroll:
-        _ = shop.voice  # a clip that is no use is told before hours of work
     ledger = Ledger()
     stage = ledger.stage("recordings", "recordings")
     done: list[Done] = []
     refused: list[str] = []
     seen: set[Path] = set()
     with _bar(len(args.files) * len(STEPS)) as bar:
+        options = _options(args, lambda share: bar.set_postfix_str(f"voices {share:.0%}"))
+        check_files(args.files, options)
+        shop = Workshop(options)
+        if options.enroll:
+            _ = shop.voice  # a clip that is no use is told before hours of work
         for number, path in enumerate(args.files, 1):
             if path.resolve() in seen:
                 stage.drop("given twice", path.name)
@@ -93,7 +94,7 @@ def run_audio(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
-def _options(args: argparse.Namespace) -> Any:
+def _options(args: argparse.Namespace, listened: Callable[[float], None]) -> AudioOptions:
     from engine.errors import InputError
     from ingest.audio_files import AudioOptions
     from ingest.speakers import Margins
@@ -116,6 +117,7 @@ def _options(args: argparse.Namespace) -> Any:
         speakers=args.speakers,
         margins=Margins(margin=args.margin, max_lost=args.max_lost),
         whisper_bar=sys.stderr.isatty(),
+        listened=listened,
     )
 
 

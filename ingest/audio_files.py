@@ -49,6 +49,9 @@ class AudioOptions:
     speakers: int = 0
     margins: Margins = field(default_factory=Margins)
     whisper_bar: bool = False
+    """Show Whisper's own progress bar on stderr."""
+    listened: Callable[[float], None] = lambda share: None
+    """Told how much of a recording the default diarizer has heard, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,8 @@ class Workshop:
     def diarizer(self) -> Any:
         from ingest.diarizers import make_diarizer
 
-        return make_diarizer(self.options.diarizer, self.options.diarizer_model, self.options.speakers)
+        options = self.options
+        return make_diarizer(options.diarizer, options.diarizer_model, options.speakers, options.listened)
 
     @cached_property
     def encoder(self) -> Any:

@@ -25,13 +25,16 @@ SORTFORMER = "nvidia/diar_sortformer_4spk-v1"
 PYANNOTE = "pyannote/speaker-diarization-community-1"
 
 
-def make_diarizer(name: str, model: str = "", speakers: int = 0) -> Diarizer:
+def make_diarizer(
+    name: str, model: str = "", speakers: int = 0, progress: Callable[[float], None] = lambda done: None
+) -> Diarizer:
     """A diarizer, its model loaded.
 
     Args:
         name: one of `NAMES`.
         model: Hugging Face name or path; empty means the usual one. `voices` has its own.
         speakers: how many; 0 means it is found out. Sortformer always finds out, up to four.
+        progress: told by `voices` how much it has heard, 0..1.
 
     Raises:
         ConfigError: its package is not installed.
@@ -40,7 +43,7 @@ def make_diarizer(name: str, model: str = "", speakers: int = 0) -> Diarizer:
     if name == "voices":
         if model:
             raise InputError("The diarizer `voices` has its own model; leave --diarizer-model out.")
-        return VoiceDiarizer(VoiceOptions(speakers=speakers))
+        return VoiceDiarizer(VoiceOptions(speakers=speakers), progress=progress)
     if name == "sortformer":
         if speakers:
             raise InputError("Sortformer finds out how many speak; leave --speakers out.")

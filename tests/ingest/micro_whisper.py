@@ -88,7 +88,7 @@ def _pieces(told: Told, tokenizer: Any) -> list[list[tuple[int, float, float]]]:
         lengths = [len(tokenizer.decode([token])) for token in tokens]
         ends = turn.start_s + np.cumsum(lengths) / sum(lengths) * (turn.end_s - turn.start_s)
         pause = told.turns[i + 1].start_s if i + 1 < len(told.turns) else turn.end_s + 0.3
-        starts = [turn.start_s, *ends[:-1].tolist()]
+        starts = [turn.start_s if i else 0.0, *ends[:-1].tolist()]  # Whisper's alignment begins at 0
         out.append([*zip(tokens, starts, ends.tolist(), strict=True), (stop, turn.end_s, pause)])
     return out
 
