@@ -8,7 +8,8 @@ Source: Wan et al. 2018, Generalized End-to-End Loss for Speaker Verification, h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,12 +119,25 @@ class VoiceEncoder:
     def _vectors(self, windows: Sequence[Vectors]) -> Vectors:
         import torch
 
-        with torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             parts = [
                 self._model(torch.from_numpy(np.stack(windows[i : i + _BATCH]))).numpy()
                 for i in range(0, len(windows), _BATCH)
             ]
         return np.concatenate(parts)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """A recurrence this small gains nothing by threads, and beside a busy process they wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def mean_voice(vectors: Vectors) -> Vectors:

@@ -6,6 +6,7 @@ alignment run for real and fast. Attention is taught where each word is: word ti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -55,7 +56,7 @@ def train_micro_whisper(told: Sequence[Told], path: Path, steps: int, lr: float 
             logits = model.decoder(tokens[None, :-1], features)[0]
             skip = len(tokenizer.sot_sequence) - 1
             loss = loss + F.cross_entropy(logits[skip:], tokens[1 + skip :])
-            loss = loss + 0.3 * _strayed(caught["query"][0], caught["key"][0], places)
+            loss = loss + 0.15 * _strayed(caught["query"][0], caught["key"][0], places)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -71,13 +72,13 @@ Places = list[tuple[int, int, int]]
 
 
 def _strayed(query: torch.Tensor, key: torch.Tensor, places: Places) -> torch.Tensor:
-    """How far every head's attention is from where each word is said."""
+    """How far every head's attention is from lying evenly over where each word is said."""
     heads = 2
     q = query.view(len(query), heads, -1).transpose(0, 1)
     k = key.view(len(key), heads, -1).transpose(0, 1)
-    weights = (q @ k.transpose(1, 2) / (STATE // heads) ** 0.5).softmax(dim=-1)  # (heads, rows, frames)
-    found = [weights[:, row, first:last].sum(dim=-1) for row, first, last in places]
-    return -torch.stack(found).clamp_min(1e-6).log().mean()
+    logs = (q @ k.transpose(1, 2) / (STATE // heads) ** 0.5).log_softmax(dim=-1)  # (heads, rows, frames)
+    far = [-logs[:, row, first:last].mean() - math.log(last - first) for row, first, last in places]
+    return torch.stack(far).mean()
 
 
 def _pieces(told: Told, tokenizer: Any) -> list[list[tuple[int, float, float]]]:

@@ -18,7 +18,7 @@ from ingest.transcripts import read_transcript
 from ingest.whisper_words import load_whisper, model_key, transcribe
 
 pytestmark = pytest.mark.timeout(600)
-ORDERS = ((0, 1, 2, 3), (2, 3, 0, 1))
+ORDERS = ((0, 1, 2, 3), (3, 0, 1, 2))
 CLIP = "My name is on the letter that you keep in the drawer of your desk at home."
 
 
