@@ -129,7 +129,7 @@ class VoiceEncoder:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """A recurrence this small gains nothing by threads, and beside a busy process they wait for each other."""
+    """A net this small gains nothing by threads, and beside a busy process they wait for each other."""
     import torch
 
     threads = torch.get_num_threads()
