@@ -17,12 +17,19 @@ import torch
 from torch.nn import functional as F
 from two_voices import Told
 
+from ingest.voices import one_thread
+
 STATE = 64
 FRAMES_PER_S = 50  # of the encoder
 
 
 def train_micro_whisper(told: Sequence[Told], path: Path, steps: int, lr: float = 4e-3) -> float:
     """Write a checkpoint that knows the recordings (of at most 29 s); the last loss."""
+    with one_thread():  # the same numbers on every machine, and no waiting beside busy processes
+        return _train(told, path, steps, lr)
+
+
+def _train(told: Sequence[Told], path: Path, steps: int, lr: float) -> float:
     from whisper.audio import N_FRAMES, log_mel_spectrogram, pad_or_trim
     from whisper.model import ModelDimensions, Whisper, sinusoids
     from whisper.tokenizer import get_tokenizer
