@@ -37,20 +37,20 @@ def make_diarizer(
         progress: told by `voices` how much it has heard, 0..1.
 
     Raises:
-        ConfigError: its package is not installed.
+        ConfigError: its package is not installed, or a setting does not fit it.
         ModelError: its model cannot be loaded.
     """
     if name == "voices":
         if model:
-            raise InputError("The diarizer `voices` has its own model; leave --diarizer-model out.")
+            raise ConfigError("The diarizer `voices` has its own model; leave --diarizer-model out.")
         return VoiceDiarizer(VoiceOptions(speakers=speakers), progress=progress)
     if name == "sortformer":
         if speakers:
-            raise InputError("Sortformer finds out how many speak; leave --speakers out.")
+            raise ConfigError("Sortformer finds out how many speak; leave --speakers out.")
         return SortformerDiarizer(model or SORTFORMER)
     if name == "pyannote":
         return PyannoteDiarizer(model or PYANNOTE, speakers)
-    raise InputError(f"--diarizer is {name!r}; allowed: {', '.join(NAMES)}.")
+    raise ConfigError(f"--diarizer is {name!r}; allowed: {', '.join(NAMES)}.")
 
 
 class SortformerDiarizer:

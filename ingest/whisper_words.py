@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from engine.errors import InputError, ModelError
+from engine.errors import ConfigError, InputError, ModelError
 from ingest.audio import SAMPLE_RATE, Samples, file_digest
 from ingest.optional import load
 
@@ -40,14 +40,13 @@ def load_whisper(model: str) -> Any:
             the path of a checkpoint in Whisper's own format.
 
     Raises:
-        ConfigError: openai-whisper is not installed.
-        InputError: there is neither a model nor a file of that name.
+        ConfigError: openai-whisper is not installed, or there is neither a model nor a file of that name.
         ModelError: the checkpoint is damaged, or holds more than weights.
     """
     whisper = load("whisper", _USE, extra="audio")
     path = Path(model)
     if model not in whisper.available_models() and not path.is_file():
-        raise InputError(
+        raise ConfigError(
             f"--model is {model!r}; allowed: the path of a checkpoint, or one of "
             f"{', '.join(whisper.available_models())}."
         )

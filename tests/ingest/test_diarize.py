@@ -187,9 +187,9 @@ def test_make_diarizer_missing_package_says_how_to_install_it(
 
 
 def test_make_diarizer_settings_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(InputError, match="allowed"):
+    with pytest.raises(ConfigError, match="allowed"):
         make_diarizer("magic")
-    with pytest.raises(InputError, match="its own model"):
+    with pytest.raises(ConfigError, match="its own model"):
         make_diarizer("voices", "some/model")
-    with pytest.raises(InputError, match="leave --speakers out"):
+    with pytest.raises(ConfigError, match="leave --speakers out"):
         make_diarizer("sortformer", speakers=2)

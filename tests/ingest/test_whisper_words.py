@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from two_voices import LINES, Told, needs_espeak, record, say, write_wav
 
-from engine.errors import InputError, ModelError
+from engine.errors import ConfigError, ModelError
 from ingest.audio_cli import add_parser, run_audio
 from ingest.ledger import Ledger
 from ingest.transcripts import read_transcript
@@ -105,7 +105,7 @@ def test_load_whisper_unknown_name_or_foreign_file_is_refused(tmp_path: Path) ->
     pytest.importorskip("whisper", reason='pip install "understudy[audio]"')
     import torch
 
-    with pytest.raises(InputError, match="allowed: the path of a checkpoint"):
+    with pytest.raises(ConfigError, match="allowed: the path of a checkpoint"):
         load_whisper("enormous")
     torch.save({"weights": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(ModelError, match="no Whisper checkpoint"):
