@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import wave
@@ -15,6 +16,7 @@ import pytest
 from ingest.audio import SAMPLE_RATE, Samples, decode_audio
 from ingest.speakers import Span
 
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # Whisper's alignment would raise torch's threads for good
 needs_espeak = pytest.mark.skipif(
     not (shutil.which("espeak-ng") and shutil.which("ffmpeg")),
     reason="espeak-ng and ffmpeg make the recording (apt install espeak-ng ffmpeg)",
