@@ -46,11 +46,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def add_ingest_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `ingest` with its sub-commands."""
-    from ingest import news_cli, pairs_cli, text_cli
+    from ingest import audio_cli, news_cli, pairs_cli, text_cli
 
-    ingest = subparsers.add_parser("ingest", help="make pairs of transcripts, chats and books; collect news")
+    ingest = subparsers.add_parser(
+        "ingest", help="make pairs of recordings, transcripts, chats and books; collect news"
+    )
     commands = ingest.add_subparsers(dest="ingest_command", required=True, metavar="COMMAND")
-    for module in (pairs_cli, text_cli, news_cli):
+    for module in (audio_cli, pairs_cli, text_cli, news_cli):
         module.add_parser(commands)
 
 

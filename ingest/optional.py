@@ -1,4 +1,4 @@
-"""Packages of the `ingest` extra, imported when a command needs them. Knows nothing of their use."""
+"""Packages of the optional extras, imported when a command needs them. Knows nothing of their use."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 from engine.errors import ConfigError
 
 
-def load(module: str, use: str) -> Any:
-    """Import a module of the `ingest` extra.
+def load(module: str, use: str, *, extra: str = "ingest") -> Any:
+    """Import a module of an extra.
 
     Args:
         module: dotted name of what is imported.
         use: what it is needed for, as the error tells it.
+        extra: the extra that installs it.
 
     Raises:
         ConfigError: it is not installed; the message names the extra.
@@ -23,5 +24,5 @@ def load(module: str, use: str) -> Any:
     except ImportError as exc:
         raise ConfigError(
             f"{use} needs the package {module.split('.')[0]}, which cannot be imported ({exc}); "
-            'install it with: pip install "understudy[ingest]"'
+            f'install it with: pip install "understudy[{extra}]"'
         ) from exc

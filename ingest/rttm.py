@@ -8,6 +8,7 @@ This module knows nothing of words.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import InputError
@@ -52,4 +53,14 @@ def parse_rttm(text: str, where: str, recording: str = "") -> list[Span]:
     raise InputError(
         f"{where} tells of several recordings ({', '.join(sorted(spans)[:5])}); "
         f"none is named {recording!r}. Name the transcript like one of them."
+    )
+
+
+def rttm_text(spans: Iterable[Span], recording: str) -> str:
+    """The file of one recording; blanks in names become underscores, since blanks part the fields."""
+    name = "_".join(recording.split()) or "recording"
+    return "".join(
+        f"SPEAKER {name} 1 {s.start_s:.3f} {s.end_s - s.start_s:.3f} <NA> <NA> "
+        f"{'_'.join(s.speaker.split())} <NA> <NA>\n"
+        for s in spans
     )
