@@ -100,9 +100,9 @@ def card_text(run: Run, shape: dict[str, Any], parameters: int, measured: dict[s
     losses = ", ".join(f"{k} {last[k]:.2f}" for k in ("skills", "grounded", "chat", "prose") if k in last)
     return f"""# Understudy starter model, first version
 
-A very small chat model, so that everything can be tried on any CPU without a download. It copies
-facts out of passages it is given, decides whether a message needs a search, rewrites queries and
-keeps up small talk. It knows nothing by itself, and is not meant to: use a bigger base for real work.
+A very small chat model, so that everything can be tried on any CPU without a download. It was trained
+to copy facts out of passages, to decide whether a message needs a search, to rewrite queries and to
+make small talk; the table says how often it succeeds. For real work use a bigger base.
 
 - Llama architecture, {parameters / 1e6:.1f} M parameters: {shape["d_model"]} wide,
   {shape["n_layers"]} layers, {shape["n_heads"]} heads ({shape["n_kv_heads"]} for keys and values), inner
@@ -116,7 +116,7 @@ keeps up small talk. It knows nothing by itself, and is not meant to: use a bigg
 
 ## What it can do
 Greedy answers to generated cases whose names and wordings were never trained on
-(`understudy train probe models/starter`):
+(`understudy train probe models/starter --cases 200`):
 
 | skill | right |
 |---|---:|
