@@ -1,7 +1,7 @@
 """Skill conversations mixed into persona training, so that a small base keeps its skills.
 
-A persona's pairs never show a passage; trained on them alone, a small model forgets how to read
-one. These cases carry the persona's own system message and the plain answers of `trainer.skills`.
+A persona's pairs never show a passage; trained on them alone, a small model may forget how to
+read one. These cases carry the persona's own system message and the plain answers of `trainer.skills`.
 """
 
 from __future__ import annotations
