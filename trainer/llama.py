@@ -224,8 +224,15 @@ def hf_state_dict(model: Llama, dtype: torch.dtype = torch.bfloat16) -> dict[str
 
 
 @torch.no_grad()
-def load_hf_state_dict(model: Llama, state: Mapping[str, Tensor]) -> None:
+def load_hf_state_dict(
+    model: Llama, state: Mapping[str, Tensor], layers: Sequence[int] | None = None
+) -> None:
     """Fills `model` with weights under transformers' names, the reverse of `hf_state_dict`.
+
+    Args:
+        model: filled in place.
+        state: names to tensors.
+        layers: only these layers, and all else; every layer when None.
 
     Raises:
         KeyError: a weight is missing.
@@ -234,7 +241,8 @@ def load_hf_state_dict(model: Llama, state: Mapping[str, Tensor]) -> None:
     model.norm.copy_(state["model.norm.weight"])
     if model.unembed is not None:
         model.unembed.copy_(state["lm_head.weight"])
-    for i, layer in enumerate(model.layers):
+    for i in range(len(model.layers)) if layers is None else layers:
+        layer = model.layers[i]
         assert isinstance(layer, Layer)
 
         def get(name: str, prefix: str = f"model.layers.{i}.") -> Tensor:

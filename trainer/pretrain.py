@@ -89,6 +89,8 @@ def pretrain(
     if saved is not None:
         run.restore(saved)
         log.info("going on at step %d, %d tokens", run.progress.step, run.progress.tokens)
+    else:
+        run.start()
     journal = Journal(run, quiet)
     try:
         with stop_signals() as stop:

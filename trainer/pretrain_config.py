@@ -75,6 +75,8 @@ class PretrainConfig(_Strict):
     """Holds `<store>/` and, for held-out loss, `<store>.val/`."""
     run_dir: Path
     """Checkpoints, log.jsonl and TensorBoard files go here."""
+    init_from: Path | None = None
+    """A model folder whose weights a fresh run starts from; `model` may have more layers."""
     model: ModelSection = ModelSection()
     optim: OptimSection = OptimSection()
     stage: list[StageSection] = Field(min_length=1)

@@ -27,6 +27,7 @@ from trainer.optim import Muon, lr_factor
 from trainer.packing import Packer, PackState, Row, held_out_rows
 from trainer.pretrain_config import PretrainConfig, StageSection
 from trainer.store import Store, StoreError
+from trainer.warmstart import WarmStartError, warm_start
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,21 @@ class Run:
     def _packer(self, state: PackState | None) -> Packer:
         c = self.config
         return Packer(self.stores, c.seed, c.row_tokens, c.rows_per_step, state)
+
+    def start(self) -> None:
+        """Takes the weights that a fresh run begins with.
+
+        Raises:
+            PretrainError: `init_from` is missing or of another width.
+        """
+        folder = self.config.init_from
+        if folder is None:
+            return
+        try:
+            places = warm_start(self.model, folder)
+        except (OSError, WarmStartError) as error:
+            raise PretrainError(f"init_from: {error}") from error
+        log.info("starting from %s, whose layers are now %s of %d", folder, places, len(self.model.layers))
 
     def stage(self) -> StageSection:
         share = self.progress.share(self.config)
