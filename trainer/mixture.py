@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from trainer import corpus
-from trainer.storebuild import PROSE_SHARE, PROSE_TOKENS, SKILLS, STORES, Job, Ledger, Sizes, run
+from trainer.storebuild import PROSE_SHARE, PROSE_TOKENS, SKILLS, STORES, run
+from trainer.storesink import Job, Ledger, Sizes
 
 __all__ = ["STORES", "Ledger", "Sizes", "build", "tokenizer_texts"]
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from transformers import AutoTokenizer
 
@@ -19,11 +17,9 @@ from engine.types import Message
 from trainer import corpus
 from trainer.skills import about, analyzer, copying, grounded, identity, memory, rewrite, smalltalk
 from trainer.skills.case import Generate
-from trainer.store import StoreWriter
+from trainer.storelong import grounded_long, skills_long
+from trainer.storesink import MAX_TOKENS, SHORT_TOKENS, Job, Ledger, Sink, rows_of
 from trainer.tokenizer import BOS, EOS_TEXT
-
-MAX_TOKENS = 512
-SHORT_TOKENS = 256
 
 SKILLS: tuple[tuple[Generate, int], ...] = (
     (grounded.generate, 36),
@@ -65,92 +61,6 @@ PROSE_SHARE: dict[str, float] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How many tokens each store holds; the corpus parts end earlier where their files do."""
-
-    skills: int = 9_000_000
-    skills_short: int = 4_000_000
-    skills_dense: int = 2_000_000
-    chat: int = 4_000_000
-    rewrite_rows: int = 12_000
-    wiki_rows: int = 9_000
-    news_rows: int = 3_500
-    series_share: float = 0.6
-    """Share of the answerable human questions that are asked several to a paragraph."""
-    val_cases: int = 600
-    prose_scale: float = 1.0
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What one store took and left, and why."""
-
-    name: str
-    examples: int = 0
-    tokens: int = 0
-    trained: int = 0
-    val: int = 0
-    notes: Counter[str] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        notes = ", ".join(f"{k} {v}" for k, v in sorted(self.notes.items()))
-        return (
-            f"{self.name}: {self.examples} examples, {self.tokens} tokens, {self.trained} trained on; "
-            f"{self.val} held out; {notes}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One store to build in one process."""
-
-    name: str
-    corpus_dir: Path
-    out_dir: Path
-    tokenizer_dir: Path
-    seed: int
-    sizes: Sizes
-
-
-# --- filling --------------------------------------------------------------------------------
-
-
-class _Sink:
-    """Two writers of one store: training and held-out."""
-
-    def __init__(self, job: Job, max_tokens: int) -> None:
-        self.ledger = Ledger(job.name)
-        self.max_tokens = max_tokens
-        self.train = StoreWriter(job.out_dir / job.name)
-        self.val = StoreWriter(job.out_dir / f"{job.name}.val")
-
-    def put(self, ids: Sequence[int], mask: Sequence[bool], val: bool) -> bool:
-        """Store one example unless it is too long or has nothing to learn."""
-        if len(ids) > self.max_tokens:
-            self.ledger.notes["too long"] += 1
-            return False
-        if len(ids) < 2 or not any(mask):
-            self.ledger.notes["nothing to learn"] += 1
-            return False
-        (self.val if val else self.train).append(ids, mask)
-        if val:
-            self.ledger.val += 1
-        else:
-            self.ledger.examples += 1
-            self.ledger.tokens += len(ids)
-            self.ledger.trained += sum(mask)
-        return True
-
-    def close(self) -> Ledger:
-        for writer, count in ((self.train, self.ledger.examples), (self.val, self.ledger.val)):
-            if count:
-                writer.close()
-            else:
-                writer.abort()
-        return self.ledger
-
-
 def run(job: Job) -> Ledger:
     """Build one store and its held-out part."""
     logging.getLogger("transformers").setLevel(logging.ERROR)  # long paragraphs are cut later, by `windows`
@@ -167,7 +77,7 @@ def _generated(
     cap: int,
     dense: bool = False,
 ) -> Ledger:
-    sink = _Sink(job, cap)
+    sink = Sink(job, cap)
     calls, weights = [m for m, _ in makers], [w for _, w in makers]
     seen: set[tuple[int, ...]] = set()
     for val in (True, False):
@@ -198,7 +108,7 @@ def _skills_dense(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
 
 
 def _grounded(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    sink = _Sink(job, MAX_TOKENS)
+    sink = Sink(job, MAX_TOKENS)
     together: dict[str, list[corpus.Row]] = defaultdict(list)
     plan = (
         ("grounded_squad_part", 1.0, 0), ("grounded_wiki_templates", 0.5, job.sizes.wiki_rows),
@@ -206,7 +116,7 @@ def _grounded(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     )  # fmt: skip
     for name, share, limit in plan:
         taken = 0
-        for row in _rows(job, name, share, sink):
+        for row in rows_of(job, name, share, sink):
             if limit and taken >= limit:
                 break
             made = corpus.grounded(row, rng)
@@ -238,12 +148,12 @@ def _fitted(
 
 
 def _rewrite(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    sink = _Sink(job, MAX_TOKENS)
+    sink = Sink(job, MAX_TOKENS)
     for name, limit in (
         ("query_rewrite_canard_cast", 0),
         ("query_rewrite_wiki_templates", job.sizes.rewrite_rows // 2),
     ):
-        for n, row in enumerate(_rows(job, name, 0.6 if limit else 1.0, sink)):
+        for n, row in enumerate(rows_of(job, name, 0.6 if limit else 1.0, sink)):
             if limit and n >= limit:
                 break
             made = corpus.rewrite(row, rng)
@@ -255,7 +165,7 @@ def _rewrite(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
 
 
 def _chat(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    sink = _Sink(job, MAX_TOKENS)
+    sink = Sink(job, MAX_TOKENS)
     caps = {
         "chat_self_dialogue": 0.35,
         "chat_topical": 0.15,
@@ -264,7 +174,7 @@ def _chat(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     }
     for name, share in caps.items():
         budget = sink.ledger.tokens + share * job.sizes.chat
-        for row in _rows(job, name, 0.6 if share > 0.3 else 1.0, sink):
+        for row in rows_of(job, name, 0.6 if share > 0.3 else 1.0, sink):
             if sink.ledger.tokens >= budget:
                 break
             made = corpus.CHAT_FILES[name](row, rng)
@@ -276,10 +186,10 @@ def _chat(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
 
 
 def _prose(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    sink = _Sink(job, MAX_TOKENS)
+    sink = Sink(job, MAX_TOKENS)
     for name, tokens in PROSE_TOKENS.items():
         budget = sink.ledger.tokens + tokens * job.sizes.prose_scale
-        for row in _rows(job, name, PROSE_SHARE.get(name, 1.0), sink):
+        for row in rows_of(job, name, PROSE_SHARE.get(name, 1.0), sink):
             if sink.ledger.tokens >= budget:
                 break
             parts = corpus.paragraphs(row)
@@ -311,20 +221,9 @@ def windows(parts: Sequence[str], renderer: Renderer, max_tokens: int) -> Iterat
         yield [*window, end]
 
 
-def _put(sink: _Sink, renderer: Renderer, messages: Sequence[Message], val: bool) -> None:
+def _put(sink: Sink, renderer: Renderer, messages: Sequence[Message], val: bool) -> None:
     done = renderer.render(messages)
     sink.put(done.ids, done.mask, val)
-
-
-def _rows(job: Job, name: str, share: float, sink: _Sink) -> Iterator[corpus.Row]:
-    """The rows of one corpus file; none where it is absent."""
-    path = job.corpus_dir / f"{name}.jsonl.xz"
-    if not path.is_file():
-        sink.ledger.notes[f"{name} absent"] += 1
-        return
-    for row in corpus.rows(path, share, job.seed):
-        sink.ledger.notes[f"{name} rows"] += 1
-        yield row
 
 
 STORES: dict[str, Callable[[Job, Renderer, random.Random], Ledger]] = {
@@ -335,4 +234,6 @@ STORES: dict[str, Callable[[Job, Renderer, random.Random], Ledger]] = {
     "grounded": _grounded,
     "chat": _chat,
     "rewrite": _rewrite,
+    "skills_long": skills_long,
+    "grounded_long": grounded_long,
 }

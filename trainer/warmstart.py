@@ -45,8 +45,8 @@ def warm_start(model: Llama, folder: Path) -> list[int]:
     for ours, theirs in _SAME.items():
         if getattr(model.shape, ours) != config[theirs]:
             raise WarmStartError(
-                f"{folder} has {theirs} {config[theirs]}, the run's model {ours} {getattr(model.shape, ours)}; "
-                "they must be equal to start from it"
+                f"{folder} has {theirs} {config[theirs]}, the run's model {ours} "
+                f"{getattr(model.shape, ours)}; they must be equal to start from it"
             )
     places = spread(config["num_hidden_layers"], model.shape.n_layers)
     state = load_file(folder / "model.safetensors")

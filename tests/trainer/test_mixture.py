@@ -52,7 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "source": "squad_v1.1_part", "task": "grounded_qa_unanswerable", "context": ["Bees make honey."],
         "messages": _chat("Who sings?", "The sources I have don't say."),
     }  # fmt: skip
-    _write(path, "grounded_squad_part", [*squad, absent])
+    long = [{**squad[0], "context": [f"Hall {i}. " + "The hall is red and old. " * 60]} for i in range(30)]
+    _write(path, "grounded_squad_part", [*squad, absent, *long])
     _write(
         path, "grounded_xquad_en", [{**squad[0], "source": "xquad_en", "context": ["Only for evaluation."]}]
     )
@@ -96,6 +97,14 @@ def stores(folder: Path, tokenizer: Any, tmp_path_factory: pytest.TempPathFactor
     out = tmp_path_factory.mktemp("data")
     build(folder, out, tokenizer, seed=1, sizes=TINY, processes=1, report=lambda _: None)
     return out
+
+
+def test_long_stores_hold_long_examples_with_a_chat_before_the_question(stores: Path, tokenizer: Any) -> None:
+    assert min(len(e.ids) for e in Store(stores / "grounded_long")) >= 400
+    texts = _texts(Store(stores / "skills_long"), tokenizer)
+    assert all("i like film" in t.lower() for t in texts)
+    turns = [t.count("<|start_header_id|>") for t in texts]
+    assert min(turns) >= 5
 
 
 def _texts(store: Store, tokenizer: Any) -> list[str]:

@@ -1,0 +1,1 @@
+"""Measuring a model, its adapters and its index with cases: `understudy eval`."""
