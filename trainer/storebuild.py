@@ -19,6 +19,7 @@ from trainer.skills import about, analyzer, copying, grounded, identity, memory,
 from trainer.skills.case import Generate
 from trainer.storelong import grounded_long, skills_long
 from trainer.storesink import MAX_TOKENS, SHORT_TOKENS, Job, Ledger, Sink, rows_of
+from trainer.storetools import tool_use
 from trainer.tokenizer import BOS, EOS_TEXT
 
 SKILLS: tuple[tuple[Generate, int], ...] = (
@@ -236,4 +237,5 @@ STORES: dict[str, Callable[[Job, Renderer, random.Random], Ledger]] = {
     "rewrite": _rewrite,
     "skills_long": skills_long,
     "grounded_long": grounded_long,
+    "tools": tool_use,
 }

@@ -28,6 +28,7 @@ class Sizes:
     chat: int = 4_000_000
     skills_long: int = 3_000_000
     grounded_long: int = 3_000_000
+    tools: int = 4_000_000
     rewrite_rows: int = 12_000
     wiki_rows: int = 9_000
     news_rows: int = 3_500
