@@ -15,12 +15,13 @@ from torch import Tensor
 
 from engine.errors import ModelError
 from engine.model.load import LoadedModel
+from engine.model.lora import LoraWeights
 from engine.personas import Persona
 from engine.prompt import Renderer, reply_messages
 from engine.types import Stack
-from trainer.export.source import LoraWeights, served
+from trainer.export.source import served
 
-TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 6e-2}
+TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 """Allowed difference by the precision that weights are stored in, as a share of the largest logit
 (of 1, where that is smaller). The coarse ones are for the rounding of stored weights alone."""
 QUESTIONS = (
@@ -68,8 +69,13 @@ def probe_ids(base: LoadedModel, persona: Persona) -> list[Tensor]:
 
 @torch.no_grad()
 def model_logits(model: Any, prompts: Sequence[Tensor]) -> Logits:
-    """The logits of a model, or of whatever is called like one."""
-    return [model(input_ids=ids, use_cache=False).logits[0].float().cpu() for ids in prompts]
+    """The logits of a model, or of whatever is called like one; an encoder-decoder reads a prompt twice."""
+    both = bool(model.config.is_encoder_decoder)
+    out = []
+    for ids in prompts:
+        more = {"decoder_input_ids": ids} if both else {}
+        out.append(model(input_ids=ids, use_cache=False, **more).logits[0].float().cpu())
+    return out
 
 
 def stack_logits(

@@ -79,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{report['out']}: {', '.join(report['files'])}")
         print(
             f"logits differ from the stack by at most {check['max_abs_diff']:.3g} "
-            f"(allowed {check['tolerance']:.3g}; the adapters change them by up to {check['adapter_effect']:.3g})"
+            f"(allowed {check['tolerance']:.3g}; "
+            f"the adapters change them by up to {check['adapter_effect']:.3g})"
         )
     return 0
 

@@ -9,6 +9,7 @@ neighbours where transformers turns halves; an adapter's B has to follow. It com
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,16 @@ class Shape:
     kv_heads: int
     reordered: bool
     """Whether query and key rows are in another order than in transformers."""
+    fused: bool
+    """Whether query, key and value are one layer, and gate and up another."""
 
 
 _ARCHS = {
-    "llama": ("llama", True),
-    "mistral": ("llama", True),
-    "qwen2": ("qwen2", False),
-    "qwen3": ("qwen3", False),
-    "phi3": ("phi3", False),
+    "llama": ("llama", True, False),
+    "mistral": ("llama", True, False),
+    "qwen2": ("qwen2", False, False),
+    "qwen3": ("qwen3", False, False),
+    "phi3": ("phi3", False, True),
 }
 
 
@@ -58,10 +61,10 @@ def shape_of(config: Any) -> Shape:
             f"A {kind} model's adapters cannot be written as GGUF; known: {', '.join(sorted(_ARCHS))}. "
             "Use `understudy export merged` and llama.cpp's own converter."
         )
-    arch, reordered = _ARCHS[kind]
+    arch, reordered, fused = _ARCHS[kind]
     heads = int(config.num_attention_heads)
     kv_heads = int(getattr(config, "num_key_value_heads", None) or heads)
-    return Shape(arch, int(config.num_hidden_layers), heads, kv_heads, reordered)
+    return Shape(arch, int(config.num_hidden_layers), heads, kv_heads, reordered, fused)
 
 
 def write_gguf(path: Path, name: str, weights: LoraWeights, shape: Shape, dtype: str) -> None:
@@ -158,8 +161,11 @@ def _names(shape: Shape) -> dict[str, str]:
     gguf = _gguf()
     arch = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == shape.arch)
     table = gguf.get_tensor_name_map(arch, shape.blocks)
-    parts = [f"self_attn.{p}_proj" for p in ("q", "k", "v", "o", "qkv")]
-    parts += [f"mlp.{p}_proj" for p in ("gate", "up", "down", "gate_up")]
+    # not both at once: the table calls up_proj and gate_up_proj alike
+    attention, inner = (
+        (("qkv", "o"), ("gate_up", "down")) if shape.fused else ("qkvo", ("gate", "up", "down"))
+    )
+    parts = [f"self_attn.{part}_proj" for part in attention] + [f"mlp.{part}_proj" for part in inner]
     modules = [f"model.layers.{i}.{part}" for i in range(shape.blocks) for part in parts]
     return {module: tensor for module in modules if (tensor := table.get_name(module))}
 
@@ -169,4 +175,5 @@ def _gguf() -> Any:
         import gguf
     except ImportError as exc:
         raise ConfigError('GGUF files need the package gguf: pip install "understudy[export]".') from exc
+    logging.getLogger("gguf").setLevel(logging.WARNING)  # it tells of every file it writes
     return gguf

@@ -19,6 +19,7 @@ from trainer.export.agree import Agreement, Logits, compare, insist
 from trainer.export.ranksum import peft_logits
 from trainer.export.source import Source
 
+_BAR = "\\|"  # inside a table
 TAGS = ("lora", "persona", "understudy")
 
 
@@ -93,9 +94,9 @@ Loaded by plain PEFT, the adapters' logits differ from those of the served stack
 ## How to use
 ```python
 from peft import PeftModel
-from transformers import AutoModelForCausalLM
+from transformers import {source.auto_class}
 
-model = AutoModelForCausalLM.from_pretrained({base!r})
+model = {source.auto_class}.from_pretrained({base!r})
 model = PeftModel.from_pretrained(model, {manifests[0].name!r}, adapter_name={manifests[0].name!r})
 {_loads(manifests)}model.base_model.set_adapter({[m.name for m in manifests]!r})
 ```
@@ -159,7 +160,7 @@ def _recipe(manifest: Manifest) -> dict[str, Any]:
 
 
 def _metrics(manifests: Sequence[Manifest]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for manifest in manifests:
         for key, value in manifest.metrics.items():
             shown = ", ".join(map(_number, value)) if isinstance(value, list) else _number(value)
@@ -181,9 +182,7 @@ def _loads(manifests: Sequence[Manifest]) -> str:
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(
-        "| " + " | ".join(_text(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return "\n".join(f"| {' | '.join(_text(cell).replace('|', _BAR) for cell in line)} |" for line in lines)
 
 
 def _value(values: Mapping[str, Any], key: str) -> str:

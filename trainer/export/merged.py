@@ -50,7 +50,10 @@ def write_merged(
     """
     model = source.base.model
     for adapter in source.adapters:
-        merge(model, adapter.weights)
+        if adapter.dora:
+            model = merged_by_peft(model, adapter.folder.path)
+        else:
+            merge(model, adapter.weights)
     in_memory = insist(compare(model_logits(model, prompts), expected, plain, "float32"), "The merged model")
     model.to(getattr(torch, dtype))
     model.save_pretrained(folder, max_shard_size=shard_size)
@@ -59,7 +62,7 @@ def write_merged(
     if (hashes.tokenizer, hashes.template) != (base.tokenizer, base.template):
         raise ModelError(f"The tokenizer of {source.base.folder} could not be copied whole; fetch it again.")
     model.to("meta")  # its memory is needed to read the stored one
-    stored = read_back(folder, source.base.device)
+    stored = read_back(folder, source.auto_class, source.base.device)
     agreement = compare(model_logits(stored, prompts), expected, plain, dtype)
     return {"in_memory": in_memory, "stored": insist(agreement, f"The merged model in {dtype}")}
 
@@ -77,11 +80,18 @@ def merge(model: Any, weights: LoraWeights) -> None:
         layer.weight += delta.T if isinstance(layer, Conv1D) else delta
 
 
-def read_back(folder: Path, device: torch.device) -> Any:
-    """The stored model by plain transformers, computing in float32."""
-    from transformers import AutoModelForCausalLM
+def merged_by_peft(model: Any, folder: Path) -> Any:
+    """The model with an adapter folded in by PEFT, which knows more kinds than sums of ranks."""
+    from peft import PeftModel
 
-    model = AutoModelForCausalLM.from_pretrained(
+    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(safe_merge=True)
+
+
+def read_back(folder: Path, auto_class: str, device: torch.device) -> Any:
+    """The stored model by plain transformers, computing in float32."""
+    import transformers
+
+    model = getattr(transformers, auto_class).from_pretrained(
         folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
     )
     return model.to(device).eval()

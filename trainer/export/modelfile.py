@@ -59,7 +59,10 @@ def go_template(tokenizer: Any) -> tuple[str, tuple[str, ...]]:
         {"role": "assistant", "content": _REPLY},
         {"role": "user", "content": _USER},
     ]
-    text: str = tokenizer.apply_chat_template(rows, tokenize=False, add_generation_prompt=True)
+    try:
+        text: str = tokenizer.apply_chat_template(rows, tokenize=False, add_generation_prompt=True)
+    except Exception as exc:  # a template may raise whatever it likes, such as for a system turn
+        raise ModelError(f"The model's chat template refuses a plain conversation: {exc}.") from exc
     for style in STYLES:
         talk = style.turn("user", _USER) + style.turn("assistant", _REPLY) + style.turn("user", _USER)
         head, found, rest = text.partition(_SYSTEM + style.tail + talk)

@@ -36,7 +36,7 @@ def new_folder(out: Path, force: bool) -> Iterator[Path]:
         ) from exc
     try:
         yield draft
-        draft.chmod(0o755)  # mkdtemp makes it the owner's alone
+        _let_others_read(draft)
         _swap(draft, out, force)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -51,6 +51,12 @@ def write_report(folder: Path, report: dict[str, Any]) -> None:
 def folder_files(folder: Path) -> list[str]:
     """Every file in it, relative, sorted."""
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def _let_others_read(folder: Path) -> None:
+    """mkdtemp and safetensors make things the owner's alone."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _check_free(out: Path, force: bool) -> None:

@@ -23,7 +23,7 @@ from engine.adapters import WEIGHTS
 from engine.errors import AdapterError
 from engine.model.hashes import file_hash
 from engine.model.lora import LoraPair
-from trainer.export.agree import Agreement, Logits, compare, insist, model_logits
+from trainer.export.agree import Agreement, Logits, compare, insist, model_logits, stack_logits
 from trainer.export.source import Source
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -53,8 +53,10 @@ def rank_sum(source: Source, padded: bool = True) -> RankSum:
         padded: to the next rank that vLLM admits.
 
     Raises:
-        AdapterError: the ranks add up to more than vLLM admits.
+        AdapterError: the ranks add up to more than vLLM admits, or it is no causal model.
     """
+    if source.base.model.config.is_encoder_decoder:
+        raise AdapterError("vLLM and llama.cpp take adapters of causal models alone; export it merged.")
     spans, at = [], 0
     for adapter in source.adapters:
         spans.append((adapter.name, at, at + adapter.rank))
@@ -92,6 +94,8 @@ def write_rank_sum(
     from safetensors.torch import save_file
     from transformers.pytorch_utils import Conv1D
 
+    exact = stack_logits(source.base, {"sum": summed.pairs}, (("sum", 1.0),), prompts)
+    insist(compare(exact, expected, plain, "float32"), "The rank-sum before rounding")
     kind = getattr(torch, dtype)
     tensors = {}
     for module, pair in summed.pairs.items():

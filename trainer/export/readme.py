@@ -36,10 +36,11 @@ The model `{source.base_name}` is then the base (for the analyzer), and `{name}`
 versioned by the weights' hash: another version is another model, never the same name with other weights.
 
 ## Or load it into a running server
-Start the server with `VLLM_ALLOW_RUNTIME_LORA_UPDATING=True` and `--enable-lora --max-lora-rank {summed.rank}`; the
-path is one that the server sees.
+Start the server with `VLLM_ALLOW_RUNTIME_LORA_UPDATING=True` and
+`--enable-lora --max-lora-rank {summed.rank}`; the path is one that the server sees.
 ```
-curl -X POST http://localhost:8000/v1/load_lora_adapter -H 'Content-Type: application/json' -d @load_lora_adapter.json
+curl -X POST http://localhost:8000/v1/load_lora_adapter \\
+  -H 'Content-Type: application/json' -d @load_lora_adapter.json
 ```
 `load_lora_adapter.json` holds `{json.dumps(body)}`.
 
@@ -47,8 +48,8 @@ curl -X POST http://localhost:8000/v1/load_lora_adapter -H 'Content-Type: applic
 A 200 is no proof. Ask both, greedily, and see that they differ:
 ```
 for model in {base} {name}; do
-  curl -s http://localhost:8000/v1/chat/completions -H 'Content-Type: application/json' \\
-    -d '{{"model": "'$model'", "temperature": 0, "max_tokens": 40, "messages": [{{"role": "user", "content": "Who are you?"}}]}}'
+  curl -s http://localhost:8000/v1/chat/completions -H 'Content-Type: application/json' -d '{{"model":
+    "'$model'", "temperature": 0, "messages": [{{"role": "user", "content": "Who are you?"}}]}}'
 done
 ```
 """
@@ -69,7 +70,7 @@ def ollama_readme(source: Source, agreement: Agreement) -> str:
 | `stack.sum.gguf` | all of them as one adapter, exact |
 | `Modelfile` | for Ollama: base, adapter, template, system message, sampling |
 
-Read back and undone, the adapters' logits differ from the served stack by at most
+Read back, the adapters' logits differ from the served stack by at most
 {agreement.max_abs_diff:.2g} (largest logit {agreement.largest_logit:.3g}, {agreement.positions} positions).
 
 ## The base

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from engine.config import Config
+from engine.errors import ModelError
 from trainer.export.agree import Agreement, Logits, probe_ids, stack_logits, warnings
 from trainer.export.hub_card import CardOptions, write_card
 from trainer.export.merged import write_merged
 from trainer.export.modelfile import go_template, modelfile
 from trainer.export.ollama import TOGETHER, write_ollama
 from trainer.export.place import folder_files, new_folder, write_report
-from trainer.export.ranksum import rank_sum, write_rank_sum
+from trainer.export.ranksum import peft_logits, rank_sum, write_rank_sum
 from trainer.export.readme import ollama_readme, vllm_readme
 from trainer.export.source import Source, open_source
 
@@ -35,7 +36,7 @@ class ExportOptions:
     device: str = "cpu"
     force: bool = False
     ollama_base: str = "./base.gguf"
-    card: CardOptions = CardOptions()
+    card: CardOptions = field(default_factory=CardOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,16 @@ def export(
     """
     with new_folder(options.out, options.force) as folder:
         say("Reading the base model in float32 …")
-        source = open_source(config, options.persona, options.adapters, options.device)
+        merging = options.kind == "merged"
+        source = open_source(config, options.persona, options.adapters, options.device, one_dora=merging)
         say(f"Adapters: {', '.join(f'{a.name} (rank {a.rank})' for a in source.adapters)}")
         weights = {adapter.name: adapter.weights for adapter in source.adapters}
         prompts = probe_ids(source.base, source.persona)
-        expected = stack_logits(source.base, dict(weights), source.stack, prompts)
         plain = stack_logits(source.base, {}, (), prompts)
+        if source.adapters[0].dora:  # the stack cannot serve it: PEFT says what is right
+            expected = peft_logits(source.base.model, [source.adapters[0].folder.path], prompts)
+        else:
+            expected = stack_logits(source.base, dict(weights), source.stack, prompts)
         say(f"Writing and checking ({options.kind}, {options.dtype}) …")
         told = _WRITERS[options.kind](_Job(source, options, folder, prompts, expected, plain))
         report = {
@@ -101,11 +106,10 @@ def _merged(job: _Job) -> dict[str, Any]:
     checks = write_merged(source, job.folder, job.options.dtype, job.prompts, job.expected, job.plain)
     try:
         template, stops = go_template(source.base.tokenizer)
-    except Exception:  # any other template: the model itself is none the worse for it
+    except ModelError:  # no Modelfile, then: the model itself is none the worse for it
         return _told(checks["stored"], in_memory=checks["in_memory"])
-    text = modelfile(
-        ".", [], template, stops, source.persona.system, config.sampling, source.base.context
-    )  # fmt: skip
+    system, context = source.persona.system, source.base.context
+    text = modelfile(".", [], template, stops, system, config.sampling, context)
     (job.folder / "Modelfile").write_text(text, encoding="utf-8")
     return _told(checks["stored"], in_memory=checks["in_memory"])
 

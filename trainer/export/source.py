@@ -7,6 +7,7 @@ adapters were trained over a 4-bit copy of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +15,16 @@ from pathlib import Path
 
 import torch
 
-from engine.adapters import AdapterFolder, check, open_adapter
+from engine.adapters import CONFIG, WEIGHTS, AdapterFolder, LoraSpec, check, open_adapter, read_manifest
 from engine.config import Config
 from engine.errors import AdapterError
-from engine.model.load import LoadedModel, load_model
+from engine.model.hashes import file_hash
+from engine.model.load import LoadedModel
 from engine.model.lora import LoraWeights, read_lora
 from engine.model.stack import RankStack
 from engine.personas import Persona, load_persona
 from engine.types import Stack
+from trainer.bases import load_base
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,9 @@ class Adapter:
 
     folder: AdapterFolder
     weights: LoraWeights
+    """Empty for DoRA."""
+    dora: bool = False
+    """It rescales whole weights, so it is no sum of ranks; only alone can it be merged."""
 
     @property
     def name(self) -> str:
@@ -39,7 +45,7 @@ class Adapter:
     @property
     def rank(self) -> int:
         """The widest of its modules."""
-        return max(pair.rank for pair in self.weights.values())
+        return max((pair.rank for pair in self.weights.values()), default=self.folder.manifest.rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,13 @@ class Source:
         """Folder or hub id of the base, as the adapters' manifests call it."""
         return self.adapters[0].folder.manifest.base
 
+    @property
+    def auto_class(self) -> str:
+        """Transformers' class that reads this kind of model."""
+        return (
+            "AutoModelForSeq2SeqLM" if self.base.model.config.is_encoder_decoder else "AutoModelForCausalLM"
+        )
+
     def modules(self) -> list[str]:
         """Every module that an adapter changes, in the model's order."""
         changed = {module for adapter in self.adapters for module in adapter.weights}
@@ -68,7 +81,12 @@ class Source:
 
 
 def open_source(
-    config: Config, persona_folder: Path | None, names: Sequence[str] = (), device: str = "cpu"
+    config: Config,
+    persona_folder: Path | None,
+    names: Sequence[str] = (),
+    device: str = "cpu",
+    *,
+    one_dora: bool = False,
 ) -> Source:
     """Read adapters and base model.
 
@@ -77,9 +95,10 @@ def open_source(
         persona_folder: default: the configured persona.
         names: adapters in stacking order; default: those that config.toml loads.
         device: where logits are computed.
+        one_dora: take a DoRA adapter, if it is the only one.
 
     Raises:
-        ConfigError, ModelError, AdapterError: with what to mend; DoRA is refused.
+        ConfigError, ModelError, AdapterError: with what to mend; DoRA is refused otherwise.
     """
     persona = load_persona(persona_folder or config.persona_path)
     wanted = list(names) or config.adapters.load
@@ -89,15 +108,33 @@ def open_source(
         )
     if len(set(wanted)) < len(wanted):
         raise AdapterError(f"An adapter is named twice: {', '.join(wanted)}.")
-    folders = [open_adapter(persona.adapters_path / name) for name in wanted]
+    opened = [_open(persona.adapters_path / name, one_dora and len(wanted) == 1) for name in wanted]
     profile = config.active_profile.model_copy(
         update={"dtype": "float32", "quantization": "none", "device": device}
     )
-    base = load_model(config.model_ref, profile)
-    for folder in folders:
-        check(folder.manifest, base.hashes, config.active_profile.model)
-    adapters = tuple(Adapter(folder, read_lora(folder)) for folder in folders)
-    return Source(config, persona, base, adapters)
+    base = load_base(config.model_ref, profile)
+    for adapter in opened:
+        check(adapter.folder.manifest, base.hashes, config.active_profile.model)
+    return Source(config, persona, base, tuple(opened))
+
+
+def _open(folder: Path, dora_allowed: bool) -> Adapter:
+    """Read an adapter; one with DoRA is left to PEFT, which is the only one to know its arithmetic."""
+    if not (dora_allowed and is_dora(folder)):
+        opened = open_adapter(folder)
+        return Adapter(opened, read_lora(opened))
+    manifest = read_manifest(folder)
+    if not (folder / WEIGHTS).is_file() or file_hash(folder / WEIGHTS) != manifest.weights_hash:
+        raise AdapterError(f"Adapter {manifest.name}: {WEIGHTS} is missing or changed; train it again.")
+    return Adapter(AdapterFolder(folder, manifest, LoraSpec(manifest.rank, manifest.alpha)), {}, dora=True)
+
+
+def is_dora(folder: Path) -> bool:
+    """Whether an adapter's own configuration says so; a missing or broken one does not."""
+    try:
+        return bool(json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("use_dora"))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 @contextmanager
