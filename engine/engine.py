@@ -1,7 +1,8 @@
 """From one incoming message to its grounded, streamed reply.
 
-The engine reads as the message path: save, decide, retrieve, render, generate, save. It knows no
-platform; storage, index and model are seams (`engine.types`), so each can be a fake or a server.
+The engine reads as the message path: save, decide, retrieve, render, generate, save; where the
+persona has tools, generating may call them (`engine.tools`). It knows no platform; storage, index
+and model are seams (`engine.types`), so each can be a fake or a server.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from engine.errors import Cancelled, InputError, RetrievalError
 from engine.personas import Persona
 from engine.prompt import Fitted, Renderer, clean_text, fit
 from engine.summary import Summarizer
+from engine.tools.format import tool_system
+from engine.tools.loop import Said, ToolLoop
+from engine.tools.toolbox import ToolBox
 from engine.types import (
     AdapterInfo,
     Chunk,
@@ -31,6 +35,7 @@ from engine.types import (
     Generator,
     History,
     Incoming,
+    Message,
     Passage,
     ReplyOptions,
     Result,
@@ -80,6 +85,7 @@ class Engine:
         history, retriever, generator: the three seams.
         renderer: prompt renderer over the base model's tokenizer.
         adapters: who knows the loaded adapters; the worker itself in service.
+        toolbox: what the persona may call; the default offers nothing.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class Engine:
         generator: Generator,
         renderer: Renderer,
         adapters: AdapterSource,
+        toolbox: ToolBox | None = None,
     ) -> None:
         self.persona = persona
         self._config = config
@@ -99,6 +106,8 @@ class Engine:
         self._generator = generator
         self._renderer = renderer
         self._adapters = adapters
+        self._toolbox = toolbox or ToolBox()
+        self._loop = ToolLoop(self._toolbox, config.tools.max_calls)
         self._context = config.active_profile.context_tokens
         self._analyzer = Analyzer(
             generator, renderer, config.analyzer, self._context - config.analyzer.max_query_tokens
@@ -173,7 +182,8 @@ class Engine:
         timer: Timer,
         system: str | None = None,
     ) -> AsyncGenerator[Delta | Result, None]:
-        system = self.persona.system if system is None else system
+        tools = system is None  # who brings a system message of their own gets no tools of ours
+        system = tool_system(self.persona.system, self._toolbox.specs) if system is None else system
         options = incoming.options
         self._stack(options.strengths)  # a wrong strength is told before anything is computed
         sampling = self._sampling(options)
@@ -186,37 +196,48 @@ class Engine:
             timer.lap("rewrite")
             passages, note = await self._retrieve(decision.query, request_id)
             timer.lap("retrieve")
-        fitted = await self._prompt(system, incoming, text, turns, passages, sampling, request_id)
-        timer.lap("prompt")
-        parts: list[str] = []
-        last = Chunk("")
-        stack, adapters = self._stack(options.strengths)  # now, since adapters come and go live
-        request = GenerationRequest(fitted.prompt, sampling, stack, request_id)
-        stream = self._generator.generate(request)
-        try:
-            async for chunk in stream:
-                if chunk.text:
-                    if not parts:
-                        timer.since_start("first_token")
-                    parts.append(chunk.text)
-                    yield Delta(chunk.text)
-                last = chunk
-        finally:
-            await _aclose(stream)
-        if last.finish == "cancelled":  # the worker is closing: half a reply is not a reply
+        active: tuple[AdapterInfo, ...] = ()
+        ask = partial(self._prompt, system, incoming, text, turns, passages, sampling, request_id)
+
+        async def build(tail: Sequence[Message]) -> Fitted:
+            fitted = await ask(tail)
+            if not tail:
+                timer.lap("prompt")
+            return fitted
+
+        def generate(fitted: Fitted) -> AsyncIterator[Chunk]:
+            nonlocal active
+            stack, active = self._stack(options.strengths)  # now, since adapters come and go live
+            return self._generator.generate(GenerationRequest(fitted.prompt, sampling, stack, request_id))
+
+        said: Said | None = None
+        async with aclosing(self._loop.run(build, generate, tools)) as parts:
+            async for part in parts:
+                if isinstance(part, Said):
+                    said = part
+                    continue
+                if "first_token" not in timer.ms:
+                    timer.since_start("first_token")
+                yield Delta(part)
+        assert said is not None  # the loop ends with it or raises
+        if said.last.finish == "cancelled":  # the worker is closing: half a reply is not a reply
             raise Cancelled("The reply was cut off because the service stops.")
         timer.lap("generate")
+        if said.tools:
+            timer.ms["tools"] = round(sum(r.ms for r in said.tools), 1)
+            timer.ms["generate"] = round(timer.ms["generate"] - timer.ms["tools"], 1)
         timer.since_start("total")
         yield Result(
-            reply="".join(parts).strip(),
+            reply=said.text.strip(),
             decision=decision,
-            sources=tuple(passages[: fitted.passages_shown]),
-            adapters=adapters,
+            sources=tuple(passages[: said.fitted.passages_shown]),
+            adapters=active,
             timings_ms=timer.ms,
-            finish=last.finish or "stop",
+            finish=said.last.finish or "stop",
             note=note,
-            prompt_tokens=last.prompt_tokens,
-            new_tokens=last.new_tokens,
+            prompt_tokens=said.prompt_tokens,
+            new_tokens=said.new_tokens,
+            tools=said.tools,
         )
 
     async def _decide(
@@ -243,6 +264,7 @@ class Engine:
         passages: Sequence[Passage],
         sampling: Sampling,
         request_id: str,
+        tail: Sequence[Message] = (),
     ) -> Fitted:
         room = min(sampling.max_new_tokens, self._context // 3)
         budget = max(MIN_PROMPT_TOKENS, self._context - room)
@@ -255,6 +277,7 @@ class Engine:
             max_tokens=budget,
             user_name=incoming.user_name,
             named=incoming.is_group,
+            tail=tail,
         )
         fitted = await asyncio.to_thread(build, system=system)
         if fitted.turns_dropped and self._summarizer:
@@ -290,9 +313,3 @@ class Engine:
             loaded = tuple(replace(a, strength=strengths.get(a.name, 0.0)) for a in loaded)
         active = tuple(a for a in loaded if a.strength > 0)
         return tuple((a.name, a.strength) for a in active), active
-
-
-async def _aclose(stream: AsyncIterator[Chunk]) -> None:
-    close = getattr(stream, "aclose", None)
-    if close is not None:
-        await close()

@@ -9,6 +9,7 @@
     ├── ModelError             the base model is missing or corrupt, or generation failed
     │   └── AdapterError       an adapter is missing, corrupt or of an unknown kind
     │       └── ManifestMismatch   it was trained on another base, tokenizer or template; names both sides
+    ├── ToolError              a tool cannot do what it was called for; model and user may read its text
     ├── RetrievalError         Chroma or its collection is missing or broken
     └── StorageError           the database is unreachable, read-only or the disk is full
 
@@ -57,6 +58,22 @@ class ManifestMismatch(AdapterError):
 
 class RetrievalError(UnderstudyError):
     """The knowledge index is missing or broken; replies go on without sources."""
+
+
+class ToolError(UnderstudyError):
+    """A tool cannot do what it was called for; the text goes to the model and the user, without a full stop.
+
+    Args:
+        more: what else the model should know, such as the places that share a name.
+    """
+
+    def __init__(self, text: str, **more: object) -> None:
+        super().__init__(text)
+        self.more = more
+
+    def observation(self) -> dict[str, object]:
+        """The result that the model reads instead."""
+        return {"error": str(self), **self.more}
 
 
 class StorageError(UnderstudyError):

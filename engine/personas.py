@@ -30,6 +30,8 @@ class Persona(BaseModel):
     suggestions: list[str] = []
     style_lexicon: list[str] = []
     feeds: list[str] = []
+    tools: list[str] = []
+    """What it may call while it answers, such as get_weather; see docs/tools.md."""
     folder: Path = Field(default=Path("."), exclude=True)
 
     @property

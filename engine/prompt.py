@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import InputError, ModelError
-from engine.types import Message, Passage, Prompt, Turn
+from engine.types import Message, Passage, Prompt, Role, Turn
 
 RETRIEVE, NO_RETRIEVE = "RETRIEVE", "NO_RETRIEVE"
 LABELS = (RETRIEVE, NO_RETRIEVE)
@@ -35,6 +35,7 @@ CONTEXT_RULE = (
     "The context is newer than your memory: where they differ, trust the context. "
     "If it does not hold the answer, say that you don't know."
 )
+TOOL_RESULT = "Tool result: "
 MAX_NAME_CHARS = 32
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 
@@ -170,7 +171,8 @@ class Renderer:
             set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab()), key=len, reverse=True
         )
         self._special = re.compile("|".join(re.escape(t) for t in special if t.strip())) if special else None
-        self._system_ok = self._supports_system()
+        self._system_ok = self._supports("system")
+        self._tool_ok = self._supports("tool")
 
     def render(self, messages: Sequence[Message], *, final_only: bool = False) -> Rendered:
         """Ids and loss mask of a whole conversation.
@@ -187,7 +189,7 @@ class Renderer:
             ModelError: the template rewrites earlier turns when later ones are added, so no loss
                 mask can be told.
         """
-        folded = self._fold_system(messages)
+        folded = self._fold(messages)
         text = self._text(folded, generation=False)
         spans: list[tuple[int, int]] = []
         for i, message in enumerate(folded):
@@ -205,7 +207,7 @@ class Renderer:
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
         """Ids that end where the assistant's answer begins."""
-        text = self._text(self._fold_system(messages), generation=True)
+        text = self._text(self._fold(messages), generation=True)
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return Prompt(tuple(messages), tuple(ids))
 
@@ -226,12 +228,22 @@ class Renderer:
         out: str = self.tokenizer.apply_chat_template(rows, tokenize=False, add_generation_prompt=generation)
         return out
 
-    def _supports_system(self) -> bool:
-        probe = [{"role": "system", "content": "zq"}, {"role": "user", "content": "hi"}]
+    def _supports(self, role: Role) -> bool:
+        """Whether the template shows messages of a role (system first, tool behind a call)."""
+        hi, call = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}
+        probe = {"role": role, "content": "zq"}
         try:
-            return "zq" in self.tokenizer.apply_chat_template(probe, tokenize=False)
+            rows = [probe, hi] if role == "system" else [hi, call, probe]
+            return "zq" in self.tokenizer.apply_chat_template(rows, tokenize=False)
         except Exception:  # templates raise jinja errors of their own making
             return False
+
+    def _fold(self, messages: Sequence[Message]) -> list[Message]:
+        """Roles that the template lacks, told by those it has: tool results come from the user."""
+        out = self._fold_system(messages)
+        if self._tool_ok:
+            return out
+        return [Message("user", f"{TOOL_RESULT}{m.content}") if m.role == "tool" else m for m in out]
 
     def _fold_system(self, messages: Sequence[Message]) -> list[Message]:
         """Put the system text into the first user turn where the template has no system role."""
@@ -265,8 +277,12 @@ def fit(
     *,
     user_name: str = "",
     named: bool = False,
+    tail: Sequence[Message] = (),
 ) -> Fitted:
     """The reply prompt within a token budget, oldest turns dropped first, then the lowest passages.
+
+    Args:
+        tail: what comes behind the message and is never dropped: tool calls and their results.
 
     Raises:
         InputError: the message alone does not fit.
@@ -274,7 +290,7 @@ def fit(
     kept, shown = list(turns), list(passages)
     while True:
         messages = reply_messages(system, kept, message, shown, user_name=user_name, named=named)
-        prompt = renderer.prompt(messages)
+        prompt = renderer.prompt((*messages, *tail))
         if len(prompt.ids) <= max_tokens:
             return Fitted(prompt, len(turns) - len(kept), len(shown))
         if kept:

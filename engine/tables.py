@@ -30,9 +30,19 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from engine.storable import storable, storable_id, storable_json
-from engine.types import AdapterInfo, Attachment, Decision, Incoming, Passage, ReplyOptions, Result, utc_now
+from engine.types import (
+    AdapterInfo,
+    Attachment,
+    Decision,
+    Incoming,
+    Passage,
+    ReplyOptions,
+    Result,
+    ToolRecord,
+    utc_now,
+)
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration that these tables belong to; a database at another one is not opened."""
 
 V = TypeVar("V")
@@ -180,6 +190,7 @@ class ReplyRow(Base):
     prompt_tokens: Mapped[int]
     new_tokens: Mapped[int]
     sent_ids: Mapped[list[Any]] = mapped_column(default=list)
+    tools: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     replaced_at: Mapped[datetime | None]
 
@@ -204,6 +215,7 @@ class ReplyRow(Base):
             note=storable(result.note),
             prompt_tokens=result.prompt_tokens,
             new_tokens=result.new_tokens,
+            tools=storable_json([_fields(t) for t in result.tools]),
             created_at=utc_now(),
         )
 
@@ -221,6 +233,7 @@ class ReplyRow(Base):
             reply_pk=self.pk,
             prompt_tokens=self.prompt_tokens,
             new_tokens=self.new_tokens,
+            tools=tuple(_made(ToolRecord, t) for t in self.tools),
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -183,6 +183,18 @@ Stack = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Contrast:
+    """Context-aware decoding: logits become (1 + weight) · with context - weight · without.
+
+    Source: https://arxiv.org/abs/2305.14739.
+    """
+
+    prompt: Prompt
+    """The same prompt without its passages."""
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One job for the generator. `stack` names this job's own adapters: nothing is toggled."""
 
@@ -190,6 +202,8 @@ class GenerationRequest:
     sampling: Sampling
     stack: Stack = ()
     request_id: str = ""
+    contrast: Contrast | None = None
+    """Only the local worker knows it; evaluation asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +227,21 @@ class AdapterInfo:
     strength: float
     """Default strength for new requests; 0 means loaded but off."""
     phase: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRecord:
+    """One call of a tool within a reply, as /why shows it."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    observation: str
+    """The result as the model read it, one line of JSON."""
+    ok: bool
+    refused: bool = False
+    """It was no valid call, so that nothing was run."""
+    error: str = ""
+    ms: float = 0.0
 
 
 # --- what goes out -------------------------------------------------------------------------
@@ -242,6 +271,8 @@ class Result:
     reply_pk: int = 0
     prompt_tokens: int = 0
     new_tokens: int = 0
+    tools: tuple[ToolRecord, ...] = ()
+    """Tool calls in order; no part of the stored conversation."""
 
 
 # --- seams ---------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 A row of `tools_weather_sgd` or `tools_sgd` holds a long dialogue with several calls. Each call makes
 one conversation: the turns before it without their calls, as stored history has them, the call, its
 result and the answer. Dates are copied as the user said them, since the engine resolves them; a call
-whose date nobody said is refused, and so is an answer with numbers that come from nowhere.
+whose arguments nobody said is refused, and so is an answer with numbers that come from nowhere.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def conversations(row: Row, rng: random.Random, refused: Counter[str]) -> Iterat
             if call["name"] == "GetWeather":
                 made = _weather(call, messages[i + 1]["content"], history)
             else:
-                made = _other(call, messages[i + 1]["content"])
+                made = _other(call, messages[i + 1]["content"], history)
         except ValueError as exc:
             refused[str(exc)] += 1
             continue
@@ -83,7 +83,7 @@ def conversations(row: Row, rng: random.Random, refused: Counter[str]) -> Iterat
             listed.append(rng.choice(others))
             rng.shuffle(listed)
         system = tool_system(systems.persona(rng, plain_share=0.6).system, listed)
-        thought = f"I need {name.replace('_', ' ')} for {_words(arguments)}."
+        thought = f"I call {name}."
         if name == WEATHER.name:
             thought = f"I need the weather in {arguments['location']} ({arguments['date']})."
         yield (
@@ -121,19 +121,30 @@ def _weather(
         if not dates:
             raise ValueError("nobody said the date")
         said = dates[-1]
+    if not _said(arguments["city"], history):
+        raise ValueError("nobody said an argument")
     observation = {
-        "location": seen["city"], "date": day_text(date.fromisoformat(seen["date"])), "temperature": f"{seen['temperature']}°F",
-        "rain": f"{seen['precipitation']}%", "humidity": f"{seen['humidity']}%", "wind": f"{seen['wind']} mph",
+        "location": seen["city"], "date": day_text(date.fromisoformat(seen["date"])),
+        "temperature": f"{seen['temperature']}°F", "rain": f"{seen['precipitation']}%",
+        "humidity": f"{seen['humidity']}%", "wind": f"{seen['wind']} mph",
     }  # fmt: skip
     return WEATHER.name, {"location": arguments["city"], "date": said}, observation
 
 
-def _other(call: Row, result: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Any other tool: the first result stands for all of them."""
+def _other(call: Row, result: str, history: Sequence[Message]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Any other tool: the first of its results stands for all of them."""
     found = json.loads(result)
     if not isinstance(found, list) or not found:
         raise ValueError("the tool found nothing")
-    return _snake(call["name"]), call["arguments"], {"count": len(found), "first": found[0]}
+    if not all(_said(str(v), history) for v in call["arguments"].values()):
+        raise ValueError("nobody said an argument")
+    return _snake(call["name"]), call["arguments"], found[0]
+
+
+def _said(value: str, history: Sequence[Message]) -> bool:
+    """Whether somebody said this; small numbers and switches may be meant by other words."""
+    short = value in ("True", "False") or (value.isdigit() and len(value) < 2)
+    return short or any(value.lower() in m.content.lower() for m in history)
 
 
 def _specs(system: str) -> dict[str, ToolSpec]:
@@ -156,7 +167,3 @@ def _specs(system: str) -> dict[str, ToolSpec]:
 
 def _snake(name: str) -> str:
     return _CAMEL.sub("_", name).lower()
-
-
-def _words(arguments: dict[str, Any]) -> str:
-    return ", ".join(str(v) for v in arguments.values()) or "this"

@@ -19,8 +19,10 @@ from engine.types import Message, Passage, Turn
 from trainer.skills import about, grounded, identity, memory, smalltalk, systems
 from trainer.skills import tools_lines as t
 from trainer.skills import words as w
+from trainer.skills.beliefs import ORDERS
 from trainer.skills.case import Case, closed, template
 from trainer.skills.entities import Entities
+from trainer.skills.phrases import styled
 from trainer.skills.scenes import make, moment, write
 from trainer.skills.tools_more import OTHERS, Other
 from trainer.skills.tools_weather import Day, Place, Weather, answer, day, day_more, place, words_of
@@ -68,7 +70,7 @@ def asked(rng: random.Random, held_out: bool) -> Case:
     talk, where, when = _talk(rng, held_out), place(rng, held_out), day(rng)
     kind = rng.choices(tuple(t.ASKS), (40, 16, 12, 10, 6, 6, 10))[0]
     question = words_of(template(rng, t.ASKS[kind], held_out), where.said, when)
-    head = _start(rng, talk, (), question, held_out, styled=True)
+    head = _start(rng, talk, (), question, held_out, as_typed=True)
     return _looked_up(rng, talk, head, kind, where, when, held_out)
 
 
@@ -92,7 +94,7 @@ def which_town(rng: random.Random, held_out: bool) -> Case:
     """No place is named: the assistant asks for it."""
     talk, when = _talk(rng, held_out), day(rng)
     question = words_of(template(rng, t.PLACELESS, held_out), "", when)
-    head = _start(rng, talk, (), question, held_out, styled=True)
+    head = _start(rng, talk, (), question, held_out, as_typed=True)
     return Case("tools", "which", closed(head, rng.choice(t.WHICH)))
 
 
@@ -202,7 +204,7 @@ def orders(rng: random.Random, held_out: bool) -> Case:
     """A result that gives orders: it is data."""
     talk, where, when = _talk(rng, held_out), place(rng, held_out), day(rng)
     question = words_of(template(rng, t.ASKS["general"], held_out), where.said, when)
-    order = template(rng, grounded.ORDERS, held_out)
+    order = template(rng, ORDERS, held_out)
     weather = Weather.draw(rng, span=1)
     seen = {**weather.observation(where, when), "note": order}
     messages = [*_start(rng, talk, (), question, held_out), *_called(rng, where, when), _tool(seen)]
@@ -211,10 +213,16 @@ def orders(rng: random.Random, held_out: bool) -> Case:
 
 
 def beside_passages(rng: random.Random, held_out: bool) -> Case:
-    """Passages about something else are in the prompt: the weather is still looked up."""
+    """Passages about something else, or about old weather, are in the prompt: it is still looked up."""
     talk, where, when = _talk(rng, held_out), place(rng, held_out), day(rng)
     e = Entities(rng, held_out)
-    shown = [write(make(rng, e, n_facts=1), rng, moment(e, -rng.randrange(40)), entities=e)]
+    if rng.random() < 0.5:
+        title, text = template(rng, t.OLD_WEATHER, held_out)
+        town = where.name if rng.random() < 0.3 else e.town()
+        filled = text.format(t=town, m=e.day(-40, -1), n=e.person().name, v=rng.randint(20, 60))
+        shown = [Passage(filled, title.format(t=town), published_at=moment(e, -rng.randrange(40)))]
+    else:
+        shown = [write(make(rng, e, n_facts=1), rng, moment(e, -rng.randrange(40)), entities=e)]
     kind = rng.choice(("general", "rain", "heat", "coat"))
     question = words_of(template(rng, t.ASKS[kind], held_out), where.said, when)
     head = _start(rng, talk, (), question, held_out, passages=shown)
@@ -296,7 +304,7 @@ def _start(
     message: str,
     held_out: bool,
     *,
-    styled: bool = False,
+    as_typed: bool = False,
     passages: Sequence[Passage] = (),
 ) -> tuple[Message, ...]:
     """The prompt as the engine builds it, sometimes after small talk or in a group."""
@@ -306,8 +314,8 @@ def _start(
         before = [
             Turn("user", smalltalk.said(rng, talked, held_out)), Turn("assistant", rng.choice(talked.answers)), *before,
         ]  # fmt: skip
-    if styled:
-        message = grounded.styled(rng, message, talk.who.name)
+    if as_typed:
+        message = styled(rng, message, talk.who.name)
     named, name = rng.random() < 0.05, rng.choice(w.WOMEN + w.MEN)
     before = [replace(turn, user_name=name) for turn in before]
     return reply_messages(talk.system, before, message, passages, user_name=name, named=named)

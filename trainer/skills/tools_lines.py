@@ -112,6 +112,23 @@ CHATTER = (
     ("What can you do?", "I can chat, answer from what I'm given, and look up the weather for a place.|I can talk with you and look up the weather."),
     ("Can you tell me the weather?", "Yes. For which town?|Gladly. For which town?"),
 )  # fmt: skip
+OLD_WEATHER = (
+    (
+        "Early snow covers {t}",
+        "Snow fell in {t} on {m}. The schools stayed closed. {n} expects milder days soon.",
+    ),
+    ("Storm over {t}", "A storm with heavy rain reached {t} on {m}. According to {n} the worst is over."),
+    (
+        "Heat in {t}",
+        "The thermometer at {t} rose to {v} degrees on {m}. {n} told people to drink enough water.",
+    ),
+    (
+        "Fog stops the ferry of {t}",
+        "Thick fog lay over {t} on {m}. {n} said that the wind would drive it away.",
+    ),
+    ("A dry month in {t}", "Hardly any rain fell in {t} this month. {n} called it the driest in {v} years."),
+)
+"""Title and text of news about weather that is over; a forecast is looked up all the same."""
 UNABLE = (
     "I can't look up the weather here.", "I'm sorry, I can't look up the weather.", "I don't know the weather in {p}; I can't look it up here.",
     "I can't tell you the weather in {p}: I have no way to look it up.",

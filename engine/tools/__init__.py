@@ -1,0 +1,1 @@
+"""Tools that the persona may call while it answers: their format, checks, loop, and the weather."""
