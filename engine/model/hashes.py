@@ -19,6 +19,16 @@ _UNWANTED = ["consolidated*", "original/*", "onnx/*", "*/*"]  # second copies of
 _TOKENIZER_FILES = ("tokenizer.model", "vocab.json", "merges.txt", "vocab.txt")  # where no tokenizer.json is
 _BLOCK_BYTES = 1 << 20
 
+# Families that were made before chat templates: DialoGPT's turns each end with <|endoftext|>; T5 reads
+# a transcript and writes the answer. Neither has a system role, so that text goes into the first turn.
+FALLBACK_TEMPLATES = {
+    "gpt2": "{% for m in messages %}{% if m['role'] != 'system' %}{{ m['content'] + eos_token }}{% endif %}"
+    "{% endfor %}",
+    "t5": "{% for m in messages %}{% if m['role'] != 'system' %}{{ m['role'] | capitalize + ': ' "
+    "+ m['content'] + '\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ModelHashes:
@@ -95,10 +105,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def template_text(folder: Path) -> str:
-    """The chat template of a model's folder.
+    """The chat template of a model's folder, or the fallback of its family.
 
     Raises:
-        ModelError: it has none.
+        ModelError: it has none, and its family has no fallback.
     """
     jinja = folder / "chat_template.jinja"
     if jinja.is_file():
@@ -106,6 +116,7 @@ def template_text(folder: Path) -> str:
     template = _read_json(folder / "tokenizer_config.json").get("chat_template")
     if isinstance(template, list):  # several named ones: "default" is what transformers uses
         template = {t.get("name"): t.get("template") for t in template}.get("default")
+    template = template or FALLBACK_TEMPLATES.get(str(_read_json(folder / "config.json").get("model_type")))
     if not isinstance(template, str) or not template:
         raise ModelError(
             f"{folder} has no chat template; use an instruct/chat model or add chat_template.jinja to it."

@@ -62,12 +62,13 @@ class LoadedModel:
         return self.hashes.template
 
 
-def load_model(ref: str, profile: ProfileConfig) -> LoadedModel:
+def load_model(ref: str, profile: ProfileConfig, auto: str = "AutoModelForCausalLM") -> LoadedModel:
     """Load a base model. Blocks for seconds to minutes; the calling thread owns the result.
 
     Args:
         ref: a folder or a Hugging Face id; the `model` of the profile is not looked at.
         profile: device, dtype, quantisation and context.
+        auto: transformers' class that reads it; the trainer also reads encoder-decoders.
 
     Raises:
         ModelError: the model is missing, gated, corrupt or too large, or has no chat template; the
@@ -81,7 +82,7 @@ def load_model(ref: str, profile: ProfileConfig) -> LoadedModel:
     dtype = pick_dtype(profile.dtype, device)
     tokenizer = load_tokenizer(str(folder))
     with _explained(ref):
-        model = _read_weights(folder, profile, device, dtype)
+        model = _read_weights(folder, profile, device, dtype, auto)
     vocab_size = int(model.get_input_embeddings().weight.shape[0])
     if len(tokenizer) > vocab_size:
         raise ModelError(
@@ -120,9 +121,11 @@ def load_tokenizer(ref: str) -> Any:
     from transformers import AutoTokenizer
 
     folder = find_model(ref)
-    template_text(folder)
+    template = template_text(folder)
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        tokenizer.chat_template = tokenizer.chat_template or template  # the fallback of its family
+        return tokenizer
     except Exception as exc:  # the tokenizer library raises plain Exceptions
         raise ModelError(
             f"The tokenizer in {folder} cannot be read ({_first_line(exc)}); fetch or train the model again."
@@ -178,8 +181,10 @@ def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
 # --- reading the weights -------------------------------------------------------------------
 
 
-def _read_weights(folder: Path, profile: ProfileConfig, device: torch.device, dtype: torch.dtype) -> Any:
-    from transformers import AutoModelForCausalLM
+def _read_weights(
+    folder: Path, profile: ProfileConfig, device: torch.device, dtype: torch.dtype, auto: str
+) -> Any:
+    import transformers
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
@@ -188,7 +193,7 @@ def _read_weights(folder: Path, profile: ProfileConfig, device: torch.device, dt
         options["quantization_config"] = _quantization(profile.quantization, dtype)
     if device.type != "cpu" or options:
         options["device_map"] = {"": device}
-    model, report = AutoModelForCausalLM.from_pretrained(
+    model, report = getattr(transformers, auto).from_pretrained(
         folder,
         dtype=dtype,
         use_safetensors=True,

@@ -23,7 +23,7 @@ from engine.model.sampler import Sampler
 from engine.model.sequence import Feed, Sequence
 from engine.model.shelf import Shelf
 from engine.model.stack import RankStack
-from engine.types import Chunk, GenerationRequest
+from engine.types import Chunk, GenerationRequest, Stack
 
 PREFIX_BYTES = 256 << 20
 
@@ -60,12 +60,17 @@ class Runner:
             InputError: the prompt is empty or leaves no room for a reply.
             AdapterError: the stack names an adapter that is not loaded.
         """
-        ids = request.prompt.ids
+        ids, contrast = request.prompt.ids, request.contrast
         self._check_ids(ids, room_tokens=1)
+        longest = len(ids)
+        if contrast is not None:
+            self._check_ids(contrast.prompt.ids, room_tokens=1)
+            longest = max(longest, len(contrast.prompt.ids))
         key = self.shelf.pin(request.stack)
         try:
             feed = self._feed(ids, key)
-            sampler = Sampler(request.sampling, ids, self._width(), self.loaded.device)
+            bare = self._feed(contrast.prompt.ids, key) if contrast is not None else None
+            sampler = Sampler(request.sampling, (), self._width(), self.loaded.device)
         except BaseException:
             self.shelf.unpin(key)
             raise
@@ -74,17 +79,26 @@ class Runner:
             sampler,
             Detokenizer(self.loaded.tokenizer),
             self.loaded.eos_ids,
-            min(request.sampling.max_new_tokens, self.loaded.context - len(ids)),
+            min(request.sampling.max_new_tokens, self.loaded.context - longest),
+            bare,
+            contrast.weight if contrast is not None else 0.0,
         )
 
     def step(self, sequence: Sequence) -> Chunk | None:
         """Run one piece of a sequence; None while its prompt is being read."""
         logits = self._forward(sequence.feed)
-        return sequence.advance(logits) if sequence.feed.done else None
+        if not sequence.feed.done:
+            return None
+        if sequence.bare is not None:
+            weight = sequence.bare_weight
+            logits = (1 + weight) * logits - weight * self._read(sequence.bare)
+        return sequence.advance(logits)
 
     def close(self, sequence: Sequence) -> None:
         """Free a sequence's cache and let go of its adapters."""
         sequence.feed.cache = None
+        if sequence.bare is not None:
+            sequence.bare.cache = None
         self.shelf.unpin(sequence.feed.key)
 
     # --- labels ----------------------------------------------------------------------------
@@ -101,9 +115,7 @@ class Runner:
         common, heads = self._label_heads(labels)
         ids = (*ids, *common)
         self._check_ids(ids, room_tokens=0)
-        feed = self._feed(ids, ())
-        while not feed.done:
-            logits = self._forward(feed)
+        logits = self._read(self._feed(ids, ()))
         scores = logits[torch.tensor(heads, device=logits.device)].float()
         if not bool(torch.isfinite(scores).all()):
             raise ModelError('The model\'s output is not finite; set dtype = "bfloat16" or "float32".')
@@ -127,6 +139,28 @@ class Runner:
                 "their probabilities cannot be told apart; choose other words."
             )
         return tuple(rows[0][:at]), heads
+
+    # --- scores ----------------------------------------------------------------------------
+
+    def score(self, ids: tuple[int, ...], stack: Stack) -> tuple[float, ...]:
+        """Natural log of the probability of each token but the first, given those before it, (T - 1).
+
+        Raises:
+            InputError: there are less than two tokens, or too many.
+            AdapterError: the stack names an adapter that is not loaded.
+        """
+        if len(ids) < 2:
+            raise InputError("A text to be scored has at least two tokens.")
+        self._check_ids(ids, room_tokens=0)
+        key = self.shelf.pin(stack)
+        try:
+            tokens = torch.tensor([ids], device=self.loaded.device)
+            with torch.inference_mode(), self._stack.rows(self._stack.mask([key])):
+                logits = self._model(input_ids=tokens, use_cache=False).logits[0, :-1].float()
+            picked = torch.log_softmax(logits, -1).gather(-1, tokens[0, 1:, None])
+        finally:
+            self.shelf.unpin(key)
+        return tuple(picked[:, 0].tolist())
 
     # --- memory ----------------------------------------------------------------------------
 
@@ -165,6 +199,13 @@ class Runner:
         if self._sliceable and feed.fed <= feed.prompt_tokens and feed.fed == piece_end(start, feed.fed + 1):
             self._prefixes.keep(feed.key, feed.ids[: feed.fed], _key_values(feed.cache))
         logits: Tensor = out.logits[0, -1]
+        return logits
+
+    def _read(self, feed: Feed) -> Tensor:
+        """Run all that a feed still has to read and return the logits behind it, (V,)."""
+        logits = self._forward(feed)
+        while not feed.done:
+            logits = self._forward(feed)
         return logits
 
     def _new_cache(self) -> Any:

@@ -1,7 +1,8 @@
 """Draws the next token from the logits of one sequence.
 
-In this order, as transformers' processors do: repetition penalty over prompt and reply, temperature,
-top-k, top-p. Each request draws from a random generator of its own on the CPU, so a seed repeats a
+In this order, as transformers' processors do: repetition penalty, temperature, top-k, top-p. In service
+the penalty counts the reply alone: over the prompt it would push answers off the names and numbers of
+the retrieved passages that they are to repeat. Each request draws from a random generator of its own on the CPU, so a seed repeats a
 reply whatever else runs, and on whatever device. This module knows nothing of text or models.
 
 Source: repetition penalty, https://arxiv.org/abs/1909.05858; top-p, https://arxiv.org/abs/1904.09751.
@@ -26,19 +27,19 @@ class Sampler:
 
     Args:
         sampling: how to draw.
-        prompt_ids: the prompt's tokens; they count as seen.
+        seen_ids: tokens that count as said already.
         vocab_size: V, the width of the logits.
         device: where the logits come from.
     """
 
     def __init__(
-        self, sampling: Sampling, prompt_ids: Sequence[int], vocab_size: int, device: torch.device
+        self, sampling: Sampling, seen_ids: Sequence[int], vocab_size: int, device: torch.device
     ) -> None:
         self._sampling = sampling
         self._seen: Tensor | None = None  # (V,) bool
         if sampling.repetition_penalty != 1.0:
             self._seen = torch.zeros(vocab_size, dtype=torch.bool, device=device)
-            self._seen[torch.tensor(list(prompt_ids), dtype=torch.long, device=device)] = True
+            self._seen[torch.tensor(list(seen_ids), dtype=torch.long, device=device)] = True
         self._random = torch.Generator()
         if sampling.seed is None:
             self._random.seed()

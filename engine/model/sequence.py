@@ -56,14 +56,33 @@ class Sequence:
         text: decodes them.
         eos_ids: tokens that end it.
         max_new_tokens: at which it ends without.
+        bare: the prompt without its context, which is fed the same reply; None decodes plainly.
+        bare_weight: how much of the logits behind `bare` is taken off.
     """
 
-    __slots__ = ("_eos_ids", "_max_new_tokens", "_sampler", "_text", "feed", "new_tokens")
+    __slots__ = (
+        "_eos_ids",
+        "_max_new_tokens",
+        "_sampler",
+        "_text",
+        "bare",
+        "bare_weight",
+        "feed",
+        "new_tokens",
+    )
 
     def __init__(
-        self, feed: Feed, sampler: Sampler, text: Detokenizer, eos_ids: frozenset[int], max_new_tokens: int
+        self,
+        feed: Feed,
+        sampler: Sampler,
+        text: Detokenizer,
+        eos_ids: frozenset[int],
+        max_new_tokens: int,
+        bare: Feed | None = None,
+        bare_weight: float = 0.0,
     ) -> None:
         self.feed = feed
+        self.bare, self.bare_weight = bare, bare_weight
         self.new_tokens = 0
         self._sampler, self._text = sampler, text
         self._eos_ids, self._max_new_tokens = eos_ids, max_new_tokens
@@ -78,6 +97,8 @@ class Sequence:
         if self.new_tokens >= self._max_new_tokens:
             return self._end("length", text + self._text.flush())
         self.feed.ids.append(token)
+        if self.bare is not None:
+            self.bare.ids.append(token)
         return Chunk(text)
 
     def cancelled(self) -> Chunk:

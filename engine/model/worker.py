@@ -132,21 +132,36 @@ class ModelWorker:
         job = CallJob(lambda runner: runner.choose(prompt.ids, labels), request_id, counted=True)
         return await self._do(job)
 
+    async def score(self, ids: Sequence[int], stack: Stack = ()) -> tuple[float, ...]:
+        """Natural log of the probability of each token but the first, given those before it.
+
+        Raises:
+            BusyError: the queue is full.
+            InputError: there are less than two tokens, or too many.
+            AdapterError: the stack names an adapter that is not loaded.
+            ModelError: the worker is not running.
+        """
+        job = CallJob(lambda runner: runner.score(tuple(ids), stack), counted=True)
+        return await self._do(job)
+
     # --- adapters --------------------------------------------------------------------------
 
-    async def load_adapter(self, folder: Path, name: str | None = None) -> AdapterInfo:
-        """Load an adapter at full strength; requests that follow may name it.
+    async def load_adapter(
+        self, folder: Path, name: str | None = None, *, strength: float = 1.0
+    ) -> AdapterInfo:
+        """Load an adapter; requests that follow may name it.
 
         Args:
             folder: PEFT's files and manifest.json.
             name: what to call it; None takes the manifest's name.
+            strength: its default strength; at 0 only requests that name it get it.
 
         Raises:
             AdapterError: a file is missing or damaged, it cannot be served, or the name is taken.
             ManifestMismatch: it was trained on another base, tokenizer or template.
         """
         adapter, weights = await asyncio.to_thread(self._read_adapter, folder)
-        info = _info(adapter, name or adapter.manifest.name)
+        info = _info(adapter, name or adapter.manifest.name, strength)
         await self._on_shelf(lambda shelf: shelf.put(info, folder, weights))
         return info
 
@@ -291,6 +306,6 @@ def _parameters(loaded: LoadedModel) -> int:
     return sum(parameter.numel() for parameter in loaded.model.parameters())
 
 
-def _info(adapter: AdapterFolder, name: str) -> AdapterInfo:
+def _info(adapter: AdapterFolder, name: str, strength: float = 1.0) -> AdapterInfo:
     manifest = adapter.manifest
-    return AdapterInfo(name, manifest.weights_hash[:12], manifest.rank, 1.0, manifest.phase)
+    return AdapterInfo(name, manifest.weights_hash[:12], manifest.rank, strength, manifest.phase)
