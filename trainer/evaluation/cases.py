@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from engine.rows import Given, Moment
+from engine.rows import Absent, Given, Moment, Name, Unsaid
 from engine.types import Passage, Turn
 
 
@@ -34,6 +34,7 @@ def _pattern(value: object) -> re.Pattern[str]:
 
 Pattern = Annotated[Any, BeforeValidator(_pattern)]
 """A compiled regular expression that ignores case."""
+Patterns = Annotated[tuple[Pattern, ...], Absent]
 
 
 class _Row(BaseModel):
@@ -47,12 +48,15 @@ class Said(_Row):
     content: str
 
 
+History = Annotated[tuple[Said, ...], Absent]
+
+
 class GivenPassage(_Row):
     """A passage as a row brings it."""
 
     text: Given
-    title: str = "Document"
-    url: str = ""
+    title: Annotated[str, Unsaid] = ""
+    url: Annotated[str, Unsaid] = ""
     published_at: Moment = None
 
 
@@ -61,7 +65,7 @@ class AnalyzerRow(_Row):
 
     message: Given
     retrieve: StrictBool
-    history: tuple[Said, ...] = ()
+    history: History = ()
 
 
 class RewriteRow(_Row):
@@ -69,7 +73,7 @@ class RewriteRow(_Row):
 
     message: Given
     must_contain: tuple[Given, ...] = Field(min_length=1)
-    history: tuple[Said, ...] = ()
+    history: History = ()
 
 
 class ConflictRow(_Row):
@@ -78,12 +82,12 @@ class ConflictRow(_Row):
     question: Given
     passages: tuple[GivenPassage, ...] = Field(min_length=1)
     fresh: tuple[Given, ...] = Field(min_length=1)
-    stale: tuple[Given, ...] = ()
+    stale: Annotated[tuple[Given, ...], Absent] = ()
 
 
 class _Matched(_Row):
-    must_match: tuple[Pattern, ...] = ()
-    must_not_match: tuple[Pattern, ...] = ()
+    must_match: Patterns = ()
+    must_not_match: Patterns = ()
 
     @model_validator(mode="after")
     def _says_something(self) -> _Matched:
@@ -117,7 +121,7 @@ class RetrievalRow(_Row):
     """A query and the ids of the documents that answer it."""
 
     query: Given
-    relevant: tuple[Given, ...] = Field(min_length=1)
+    relevant: tuple[Name, ...] = Field(min_length=1)
     asked_at: Moment = None
 
 

@@ -33,6 +33,12 @@ class Options:
     """Adapter -> strength for every case; None is the configured stack, empty the base model."""
     context_weight: float = 0.5
 
+    def __post_init__(self) -> None:
+        if self.temperature is not None and not 0.0 <= self.temperature <= 5.0:
+            raise InputError(f"--temperature is {self.temperature:g}; allowed: 0 to 5.")
+        if not 0.0 <= self.context_weight <= 10.0:
+            raise InputError(f"--context-weight is {self.context_weight:g}; allowed: 0 to 10.")
+
 
 def stack_strengths(words: Sequence[str]) -> dict[str, float]:
     """`base`, `identity`, `style`, `both` or `NAME=STRENGTH …` as strengths.

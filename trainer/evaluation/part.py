@@ -7,10 +7,14 @@ one that is too long, is wrong and says why; a model that fails ends the run.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from types import ModuleType
+from typing import Any, TextIO
+
+from pydantic import BaseModel
 
 from engine.errors import InputError
 from engine.rows import Case
@@ -19,35 +23,35 @@ from trainer.evaluation.outcome import Outcome, by_kind, out_line, rounded
 from trainer.evaluation.session import Session
 
 
-class Part(Protocol):
+@dataclass(frozen=True, slots=True)
+class Part:
     """What a part's module offers."""
 
-    ROW: Any
-    KEYS: tuple[str, ...]
+    row: type[BaseModel]
+    keys: tuple[str, ...]
+    answer: Callable[[Session, int, Any], Awaitable[Outcome]]
+    """What the engine makes of one row; the number is the case's."""
+    summarize: Callable[[Sequence[Case[Any]], Sequence[Outcome]], dict[str, Any]]
 
-    @staticmethod
-    async def answer(session: Session, index: int, row: Any) -> Outcome:
-        """What the engine makes of one row."""
 
-    @staticmethod
-    def summarize(cases: Sequence[Case[Any]], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-        """The part's numbers."""
+def _part(module: ModuleType) -> Part:
+    return Part(module.ROW, module.KEYS, module.answer, module.summarize)
 
 
 PARTS: dict[str, Part] = {
-    "analyzer": analyzer,
-    "rewrite": rewrite,
-    "grounded": grounded,
-    "conflicts": conflicts,
-    "persona": persona,
+    "analyzer": _part(analyzer),
+    "rewrite": _part(rewrite),
+    "grounded": _part(grounded),
+    "conflicts": _part(conflicts),
+    "persona": _part(persona),
 }
 
 
 async def run_part(
-    name: str, session: Session, cases: Sequence[Case[Any]], out: TextIO | None = None
+    name: str, session: Session, cases: Sequence[Case[Any]], out: TextIO | None = None, what: str = ""
 ) -> dict[str, Any]:
     """The numbers of one part: its KEYS first, then `errors`, and `by_kind` where rows have kinds."""
-    outcomes = await answer_all(name, PARTS[name], session, cases, out)
+    outcomes = await answer_all(what or name, PARTS[name], session, cases, out)
     errors = sum(bool(o.error) for o in outcomes)
     summary = rounded(PARTS[name].summarize(cases, outcomes))
     return {**summary, "errors": errors, **by_kind(cases, outcomes)}

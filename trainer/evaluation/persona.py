@@ -12,7 +12,6 @@ from typing import Any
 from engine.rows import Case
 from trainer.evaluation.cases import PersonaRow, turns
 from trainer.evaluation.metrics import matches, rate
-from trainer.evaluation.options import Strengths
 from trainer.evaluation.outcome import Outcome, replied
 from trainer.evaluation.session import Session
 
@@ -20,9 +19,7 @@ ROW = PersonaRow
 KEYS = ("pass_rate", "n")
 
 
-async def answer(
-    session: Session, index: int, row: PersonaRow, strengths: Strengths | None = None
-) -> Outcome:
+async def answer(session: Session, index: int, row: PersonaRow) -> Outcome:
     """The reply to one conversation."""
     first = row.messages[0]
     result = await session.reply(
@@ -30,7 +27,6 @@ async def answer(
         row.messages[-1].content,
         turns=turns(row.messages[:-1]),
         system=first.content if first.role == "system" else None,
-        strengths=strengths,
     )
     return replied(result, matches(result.reply, row.must_match, row.must_not_match))
 

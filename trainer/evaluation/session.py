@@ -8,11 +8,13 @@ knows nothing of what a case has to hold.
 from __future__ import annotations
 
 import asyncio
+import copy
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -24,6 +26,8 @@ from engine.model.load import load_tokenizer
 from engine.model.worker import ModelWorker
 from engine.personas import load_persona
 from engine.prompt import Renderer, reply_messages
+from engine.secrets import read_env
+from engine.tools.build import make_toolbox
 from engine.types import (
     Decision,
     Generator,
@@ -37,7 +41,7 @@ from engine.types import (
     Turn,
 )
 from trainer.evaluation.decoding import ContextAware
-from trainer.evaluation.options import Options, Strengths
+from trainer.evaluation.options import Options
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -84,6 +88,7 @@ class Session:
         self._say = say
         self.persona = load_persona(config.persona_path)
         self.worker = ModelWorker(config.model_ref, config.active_profile, config.worker)
+        self.toolbox = make_toolbox(config.tools, self.persona.tools, read_env(config.path(".env")))
 
     async def __aenter__(self) -> Session:
         """Load model, adapters and tokenizer. Raises UnderstudyError with what to mend."""
@@ -102,6 +107,7 @@ class Session:
 
     async def __aexit__(self, *_: object) -> None:
         await self.worker.close()
+        await self.toolbox.close()
 
     async def _load_adapters(self) -> None:
         """The configured adapters; one that is asked for by --stack must load, others may be missing."""
@@ -134,7 +140,6 @@ class Session:
         turns: Sequence[Turn] = (),
         passages: Sequence[Passage] | None = None,
         system: str | None = None,
-        strengths: Strengths | None = None,
     ) -> Result:
         """The engine's reply to a message, nothing stored.
 
@@ -142,7 +147,6 @@ class Session:
             index: of the case, for its seed.
             passages: what the index is taken to have found; None: nothing is searched.
             system: another system message than the persona's.
-            strengths: another stack than the session's.
 
         Raises:
             InputError: the message cannot be answered as it is.
@@ -150,7 +154,7 @@ class Session:
         options = ReplyOptions(
             seed=self.options.seed + index,
             temperature=self._temperature(),
-            strengths=self.options.strengths if strengths is None else strengths,
+            strengths=self.options.strengths,
             retrieve=passages is not None,
         )
         engine = self._engine(GivenPassages(passages or ()), self._generator(message, turns, system))
@@ -188,9 +192,15 @@ class Session:
 
     # --- what it is ------------------------------------------------------------------------
 
-    def stack(self, strengths: Strengths | None = None) -> Stack:
+    def having(self, **changes: Any) -> Session:
+        """The same worker with other options, such as another stack or decoding."""
+        other = copy.copy(self)
+        other.options = replace(self.options, **changes)
+        return other
+
+    def stack(self) -> Stack:
         """The adapters of a reply, as the worker knows them."""
-        chosen = self.options.strengths if strengths is None else strengths
+        chosen = self.options.strengths
         if chosen is None:
             return self.worker.default_stack()
         return tuple((a.name, chosen[a.name]) for a in self.worker.adapters() if chosen.get(a.name, 0) > 0)
@@ -221,8 +231,9 @@ class Session:
 
     def _engine(self, retriever: Retriever, generator: Generator) -> Engine:
         return Engine(
-            self.config, self.persona, NoHistory(), retriever, generator, self.renderer, self.worker
-        )
+            self.config, self.persona, NoHistory(), retriever, generator, self.renderer, self.worker,
+            self.toolbox,
+        )  # fmt: skip
 
     def _generator(self, message: str, turns: Sequence[Turn], system: str | None) -> Generator:
         if self.options.decoding != "context-aware":
