@@ -1,7 +1,8 @@
 """The commands that every adapter offers, written once.
 
-/help /new /reset /retry /why /stats for everyone; /admin … for the ids in `[limits] admins` and
-the terminal. Answers are plain text with light markdown. Adapters only pass names and arguments.
+/help /new /reset /retry /why /stats /optout /optin /audience for everyone; /admin … for the ids in
+`[limits] admins` and the terminal. Answers are plain text with light markdown. Adapters only pass names
+and arguments.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from bot.notices import explain
 from bot.relay import Relay
 from bot.types import Event, Notice
 from engine.errors import PermissionDenied, UnderstudyError
+from engine.feedback import OPT_OUT, opt_out_scope
 from engine.history import SqlHistory
 from engine.personas import Persona
-from engine.types import Incoming, Passage, Result
+from engine.types import Incoming, Passage, Result, ToolRecord
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +31,13 @@ COMMANDS: dict[str, str] = {
     "retry": "answer your last message again",
     "why": "how the last reply came about: decision, query, sources, adapters, timings",
     "stats": "numbers of this conversation",
+    "optout": "keep what you write, here and elsewhere, out of what I may be trained on",
+    "optin": "allow it again",
+    "audience": "whom I explain things to: a name of the list that it shows, or off",
 }
 """Name -> what it does; adapters register exactly these."""
+PRIVATE = frozenset({"why", "stats", "optout", "optin", "audience"})
+"""Answered to the caller alone."""
 
 
 class Commands:
@@ -48,6 +55,8 @@ class Commands:
             "reset": self._reset,
             "why": self._why,
             "stats": self._stats,
+            "optout": self._opt_out,
+            "optin": self._opt_in,
         }
 
     async def run(self, name: str, args: str, caller: Incoming) -> AsyncGenerator[Event, None]:
@@ -61,8 +70,10 @@ class Commands:
                         yield event
             elif name == "admin":
                 yield Notice(await self._admin.run(args, caller), private=True)
+            elif name == "audience":
+                yield Notice(await self._audience(args, caller), private=True)
             elif name in self._plain:
-                yield Notice(await self._plain[name](caller), private=name in ("why", "stats"))
+                yield Notice(await self._plain[name](caller), private=name in PRIVATE)
             else:
                 known = " ".join(f"/{c}" for c in COMMANDS)
                 yield Notice(f"There is no command /{name[:40]}. There are {known}.", private=True)
@@ -104,6 +115,23 @@ class Commands:
         ]
         return "\n".join(line for line in lines if line)
 
+    async def _audience(self, args: str, caller: Incoming) -> str:
+        if self._relay.audiences is None:
+            return "No audiences are set up here; the operator can add some (docs/audience.md)."
+        return await self._relay.audiences.command(args, caller)
+
+    async def _opt_out(self, caller: Incoming) -> str:
+        await self._history.set_setting(opt_out_scope(caller.platform, caller.user_id), OPT_OUT, "1")
+        return (
+            "Done: nothing that you wrote or will write to me is used for training, and no reply to it. "
+            "Files that were exported before stay as they are. /reset erases this conversation; /optin "
+            "takes this back."
+        )
+
+    async def _opt_in(self, caller: Incoming) -> str:
+        await self._history.set_setting(opt_out_scope(caller.platform, caller.user_id), OPT_OUT, None)
+        return "Done: what you write to me, names replaced, may be used for training again. /optout ends it."
+
 
 def why_text(result: Result) -> str:
     """Everything that led to a reply, as a few lines of text."""
@@ -116,12 +144,18 @@ def why_text(result: Result) -> str:
     lines += [_source_line(i, p) for i, p in enumerate(result.sources, 1)]
     if not result.sources:
         lines.append("Sources: none")
+    lines += [_tool_line(t) for t in result.tools]
     if result.note:
         lines.append(f"Note: {result.note}")
     adapters = ", ".join(f"{a.name} {a.hash} at {a.strength:g}" for a in result.adapters)
     lines.append(f"Adapters: {adapters or 'none, the base model'}")
     lines.append("Timings: " + ", ".join(f"{k} {v:.0f} ms" for k, v in result.timings_ms.items()))
     return "\n".join(lines)
+
+
+def _tool_line(record: ToolRecord) -> str:
+    arguments = ", ".join(f"{k}={v}" for k, v in record.arguments.items())
+    return f"Tool: {record.name or '?'}({arguments}) in {record.ms:.0f} ms: {record.observation}"
 
 
 def _source_line(number: int, passage: Passage) -> str:

@@ -18,6 +18,7 @@ from discord.webhook.async_ import async_context
 from bot.discord_client import UnderstudyClient, Webhooks
 from bot.discord_commands import Interaction, Tree, answer, build_tree
 from bot.discord_listener import INTENT, PASSING, Listener, discord_footer
+from bot.thumbs import discord_ballot
 from bot.types import RelayLike
 from engine.config import DiscordConfig, LimitsConfig
 from engine.errors import ConfigError
@@ -73,6 +74,7 @@ class DiscordBot:
         self._webhooks = Webhooks(config.api_url)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = asyncio.Event()
+        self._counting = asyncio.Lock()  # thumbs count in the order in which they came
         bot_replies = (limits or LimitsConfig()).bot_loop_replies
         self._listener = Listener(config, relay, bot_replies, lambda: self._client, self._spawn)
 
@@ -164,6 +166,7 @@ class DiscordBot:
             on_up=self._on_up,
             on_down=lambda: self._spawn(listener.note_seen()),
             on_back=listener.forget_seen,
+            on_reaction=lambda event: self._spawn(self._count(event)),
         )
         try:
             async with asyncio.timeout(LOGIN_TIMEOUT_S):
@@ -208,6 +211,14 @@ class DiscordBot:
     async def _on_command(self, interaction: Interaction, name: str, args: str) -> None:
         fallback = self._listener.channel(interaction.channel_id or 0, interaction.id, refer=False)
         self._spawn(answer(interaction, name, args, self._relay, fallback, discord_footer))
+
+    async def _count(self, event: discord.RawReactionActionEvent) -> None:
+        """A reaction that is a thumb for a reply of ours is a vote."""
+        me = self._client.user if self._client is not None else None
+        ballot = discord_ballot(event, me.id) if me is not None else None
+        if ballot is not None:
+            async with self._counting:
+                await self._relay.rate(ballot)
 
     # --- tasks -----------------------------------------------------------------------------
 

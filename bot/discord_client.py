@@ -108,6 +108,7 @@ class UnderstudyClient(discord.Client):
         on_up: called when a new session is ready: what came since the last one was missed.
         on_down: called when the connection was lost.
         on_back: called when the session was resumed: nothing was missed.
+        on_reaction: called with every reaction added or removed.
     """
 
     def __init__(
@@ -118,10 +119,14 @@ class UnderstudyClient(discord.Client):
         on_up: Callable[[], None],
         on_down: Callable[[], None],
         on_back: Callable[[], None],
+        on_reaction: Callable[[discord.RawReactionActionEvent], None],
     ) -> None:
         self._api_url, self._gateway_url = api_url, gateway_url
         self._on_text, self._on_up, self._on_down, self._on_back = on_text, on_up, on_down, on_back
-        intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True)
+        self._on_reaction = on_reaction
+        intents = discord.Intents(
+            guilds=True, messages=True, message_content=True, reactions=True
+        )  # all but the content unprivileged
         super().__init__(
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),
@@ -158,6 +163,14 @@ class UnderstudyClient(discord.Client):
         """A message was created (edits arrive elsewhere and are not answered again)."""
         self._on_text(message)
 
+    async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
+        """Somebody reacted, to whatever message."""
+        self._on_reaction(event)
+
+    async def on_raw_reaction_remove(self, event: discord.RawReactionActionEvent) -> None:
+        """Somebody took a reaction back."""
+        self._on_reaction(event)
+
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         """One failing event is logged and ends nothing."""
         log.exception("discord: %s failed", event_method)
@@ -171,6 +184,8 @@ def _guarded(event: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
             data = tidy(data)
             if event == "INTERACTION_CREATE":
                 data.setdefault("attachment_size_limit", 0)  # younger than most compatible servers
+            if event.startswith("MESSAGE_REACTION_"):
+                data.setdefault("type", 0)  # so is this
             parse(data)
         except Exception:
             log.exception("discord: a %s event could not be read", event)

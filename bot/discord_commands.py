@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import discord
 from discord import app_commands
 
-from bot.commands import COMMANDS
+from bot.commands import COMMANDS, PRIVATE
 from bot.delivery import WENT_WRONG, deliver
 from bot.discord_channel import InteractionChannel, MessageChannel
 from bot.discord_messages import PLATFORM, place_of
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 Interaction = discord.Interaction[discord.Client]
 Run = Callable[[Interaction, str, str], Awaitable[None]]
 
-PRIVATE = frozenset({"admin", "why", "stats"})  # announced to the caller alone
+HIDDEN = PRIVATE | {"admin"}  # announced to the caller alone
 NOT_ADMITTED = "You are not on the list of people I talk to here."
 NOTHING = "There is nothing to say to that."
 
@@ -52,7 +52,7 @@ def build_tree(client: discord.Client, run: Run, persona_name: str) -> Tree:
         allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
     )
     for name, what in COMMANDS.items():
-        tree.add_command(_plain(name, what, run))
+        tree.add_command((_named if name == "audience" else _plain)(name, what, run))
     tree.add_command(_admin(run, persona_name))
     return tree
 
@@ -64,8 +64,18 @@ def _plain(name: str, what: str, run: Run) -> app_commands.Command[app_commands.
     return app_commands.Command(name=name, description=what[:100], callback=callback)
 
 
+def _named(name: str, what: str, run: Run) -> app_commands.Command[app_commands.Group, ..., None]:
+    """A command that may be followed by a name."""
+
+    async def callback(interaction: Interaction, name_of: str = "") -> None:
+        await run(interaction, name, name_of)
+
+    callback = app_commands.rename(name_of="name")(callback)
+    return app_commands.Command(name=name, description=what[:100], callback=callback)
+
+
 def _admin(run: Run, persona_name: str) -> app_commands.Group:
-    """`/admin adapters list|load|unload|reload`, strength, news refresh, channel on|off, status."""
+    """`/admin adapters list|load|unload|reload|rollback`, strength, news refresh, channel on|off, status."""
     admin = app_commands.Group(name="admin", description=f"Settings of {persona_name}, for admins"[:100])
     adapters = app_commands.Group(name="adapters", description="The persona's adapters", parent=admin)
     news = app_commands.Group(name="news", description="The knowledge index", parent=admin)
@@ -90,6 +100,7 @@ def _admin(run: Run, persona_name: str) -> app_commands.Group:
     named("load", "Load an adapter from the persona's folder")
     named("unload", "Unload an adapter")
     named("reload", "Read an adapter again from its folder")
+    named("rollback", "Go back to the adapter's version before")
     admin.add_command(
         app_commands.Command(
             name="strength", description="How strongly an adapter speaks, 0 to 1", callback=strength
@@ -139,7 +150,7 @@ async def answer(
     """
     caller = caller_of(interaction)
     channel = InteractionChannel(interaction, fallback)
-    await channel.defer(private=name in PRIVATE or not relay.admits(caller))
+    await channel.defer(private=name in HIDDEN or not relay.admits(caller))
     if not relay.admits(caller):
         await deliver(one_notice(NOT_ADMITTED), channel, relay)
         return

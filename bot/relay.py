@@ -20,10 +20,12 @@ from bot.types import Event, Notice, Pending, Started
 from engine.config import LimitsConfig
 from engine.engine import Engine
 from engine.errors import InputError, StorageError, UnderstudyError
+from engine.feedback import Ballot
 from engine.history import SqlHistory
 from engine.types import Decision, Delta, Incoming, Result
 
 if TYPE_CHECKING:
+    from bot.audiences import Audiences
     from bot.commands import Commands
 
 log = logging.getLogger(__name__)
@@ -87,10 +89,14 @@ class Relay:
         self._always_on: set[str] = set()
         self.commands: Commands | None = None
         """Set by the composition root; commands need the relay and the relay its commands."""
+        self.audiences: Audiences | None = None
+        """Set by the composition root; without it everybody is answered alike."""
 
     async def start(self) -> None:
-        """Read the conversations that are answered without a mention."""
+        """Read the conversations that are answered without a mention, and people's audiences."""
         self._always_on = set(await self._history.settings(ALWAYS_ON))
+        if self.audiences is not None:
+            await self.audiences.start()
 
     # --- who may talk ----------------------------------------------------------------------
 
@@ -170,7 +176,8 @@ class Relay:
     async def _answer(self, message_pk: int, incoming: Incoming) -> AsyncGenerator[Event, None]:
         yield Started(message_pk)
         try:
-            stream = self._engine.answer(message_pk, incoming)
+            meant = self.audiences.applied(incoming) if self.audiences else incoming
+            stream = self._engine.answer(message_pk, meant)
             async with self._locks.hold(incoming.key), aclosing(stream) as parts:
                 async for part in parts:
                     yield part
@@ -180,6 +187,24 @@ class Relay:
             )
             await self._give_up(message_pk, exc)
             yield Notice(explain(exc))
+
+    async def rate(self, ballot: Ballot) -> bool:
+        """Count somebody's thumb for a reply, or take it back.
+
+        Returns:
+            False when it does not count: it is no reply of ours, or that person may not talk here.
+
+        Raises:
+            StorageError: the database failed.
+        """
+        shown = await self._history.shown(ballot)
+        if shown is None:
+            return False
+        if not self.admits(Incoming(ballot.platform, shown.conversation, "", ballot.user_id, "", "")):
+            return False
+        await self._history.vote(shown.reply_pk, ballot)
+        log.info("reply %d: thumb %s on %s", shown.reply_pk, ballot.thumb or "taken back", ballot.platform)
+        return True
 
     def command(self, name: str, args: str, caller: Incoming) -> AsyncGenerator[Event, None]:
         """Run a command; see `bot.commands`."""

@@ -22,6 +22,7 @@ from bot.telegram_answers import Answers
 from bot.telegram_client import Client, Hush, brief, build_client
 from bot.telegram_inbox import read
 from bot.telegram_poll import Backoff, Poller
+from bot.thumbs import telegram_ballot
 from bot.types import RelayLike
 from engine.config import TelegramConfig
 from engine.errors import ConfigError, StorageError
@@ -170,6 +171,9 @@ class TelegramBot:
         if update.my_chat_member:
             member = update.my_chat_member
             log.info("chat %d: the bot is now %s", member.chat.id, member.new_chat_member.status)
+        ballot = telegram_ballot(update.message_reaction) if update.message_reaction else None
+        if ballot is not None:
+            await self._relay.rate(ballot)
         message = update.message
         if message is None or self._client is None or self._answers is None:
             return

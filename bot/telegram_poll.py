@@ -21,7 +21,7 @@ from bot.telegram_client import Client, brief, retry_after_s
 
 log = logging.getLogger(__name__)
 
-KINDS = ("message", "my_chat_member")
+KINDS = ("message", "message_reaction", "my_chat_member")
 HOLD_S = 30.0  # how long the server holds a request while nothing happens
 SHORTEST_ROUND_S = 0.5  # for servers that do not hold it
 FIRST_DELAY_S = 1.0

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from engine.feedback import Ballot
 from engine.types import Delta, Incoming, Result
 
 
@@ -106,6 +107,9 @@ class RelayLike(Protocol):
 
     async def failed(self, message_pk: int, reason: str) -> None:
         """Record that it can never be delivered (channel gone), so that it is not tried again."""
+
+    async def rate(self, ballot: Ballot) -> bool:
+        """Count somebody's thumb for a reply, or take it back; False when it does not count."""
 
     async def last_seen(self, platform: str) -> dict[str, str]:
         """For each conversation of a platform, the id of the last message that was handled."""

@@ -22,6 +22,7 @@ from bot.web_errors import Problem, problem_of
 from bot.web_guard import MAX_BODY_BYTES
 from bot.web_sessions import OpenMessages, Session, Unanswered, session_of
 from engine.errors import UnderstudyError
+from engine.feedback import Ballot, Thumb
 from engine.types import Delta, Incoming, ReplyOptions, Result
 
 if TYPE_CHECKING:
@@ -66,6 +67,15 @@ class CommandBody(Options):
     args: str = Field("", max_length=2000)
 
 
+class RateBody(BaseModel):
+    """A thumb for a reply; null takes it back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reply: int = Field(gt=0, lt=2**63)
+    thumb: Thumb | None
+
+
 class ChatRoutes:
     """Serves the page's requests.
 
@@ -96,6 +106,7 @@ class ChatRoutes:
         self.router = APIRouter(prefix="/api")
         self.router.post("/chat")(self.chat)
         self.router.post("/command")(self.command)
+        self.router.post("/rate")(self.rate)
         self.router.get("/history")(self.history)
         self.router.get("/why")(self.why)
         self.router.get("/state")(self.state)
@@ -192,6 +203,13 @@ class ChatRoutes:
         for message_pk in self._open.settle(key):
             await self._relay.failed(message_pk, "superseded")
 
+    async def rate(self, body: RateBody, session: Browser) -> Response:
+        """Count a thumb for a reply of this browser's conversation, or take it back."""
+        ballot = Ballot(PLATFORM, session.conversation, session.id, body.thumb, reply_pk=body.reply)
+        if not await self._relay.rate(ballot):
+            raise Problem(404, "There is no such reply in this conversation.")
+        return Response(status_code=204)
+
     # --- what the page reads ---------------------------------------------------------------
 
     async def history(
@@ -236,6 +254,7 @@ def explained(result: Result) -> dict[str, object]:
     """A result as the page's panel reads it."""
     return {
         **result_json(result),
+        "reply_id": result.reply_pk,
         "forced": result.decision.reason == "forced",
         "prompt_tokens": result.prompt_tokens,
         "new_tokens": result.new_tokens,

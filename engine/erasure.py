@@ -12,6 +12,7 @@ import hashlib
 from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.feedback import forget_votes
 from engine.storable import storable_id
 from engine.tables import ConversationRow, ErasedRow, MessageRow, ReplyRow
 from engine.types import Incoming, utc_now
@@ -62,6 +63,8 @@ async def erase(session: AsyncSession, condition: ColumnElement[bool], *, conver
         ]
         pks = [pk for pk, _, _ in part]
         await session.execute(insert(ErasedRow), marks)
+        replies = await session.scalars(select(ReplyRow.pk).where(ReplyRow.message_pk.in_(pks)))
+        await forget_votes(session, replies.all())
         await session.execute(delete(ReplyRow).where(ReplyRow.message_pk.in_(pks)))
         await session.execute(delete(MessageRow).where(MessageRow.pk.in_(pks)))
     if conversations:

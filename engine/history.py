@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database import Database
 from engine.erasure import erase, erased_pk, was_erased
 from engine.errors import StorageError
+from engine.feedback import Ballot, Shown, cast_vote, forget_voter, shown_reply
 from engine.stats import Stats, read_stats
 from engine.storable import split_key, storable, storable_id
 from engine.tables import ConversationRow, MessageRow, ReplyRow, SettingRow, State
@@ -234,14 +235,20 @@ class SqlHistory:
         return await self._erase(_is(key))
 
     async def forget_user(self, platform: str, user_id: str) -> int:
-        """Erase a user's messages and the replies to them everywhere; returns how many messages.
+        """Erase a user's messages, the replies to them and their votes; returns how many messages.
 
         Conversations in which nobody else spoke (a DM's key is its user's) are erased with them.
         """
         theirs = and_(
             ConversationRow.platform == storable_id(platform), MessageRow.user_id == storable_id(user_id)
         )
-        return await self._erase(theirs, conversations=True)
+        erased = await self._erase(theirs, conversations=True)
+
+        async def work(session: AsyncSession) -> None:
+            await forget_voter(session, platform, user_id)
+
+        await self._db.write(work)
+        return erased
 
     async def stats(self, key: str | None = None) -> Stats:
         """Numbers of one conversation, of all conversations when `key` is None."""
@@ -286,6 +293,24 @@ class SqlHistory:
             select(SettingRow.scope, SettingRow.value).where(SettingRow.name == storable_id(name))
         )
         return dict(map(tuple, rows))
+
+    # --- feedback --------------------------------------------------------------------------
+
+    async def shown(self, ballot: Ballot) -> Shown | None:
+        """The reply that somebody's thumb is about; None when it is no reply of this history."""
+
+        async def work(session: AsyncSession) -> Shown | None:
+            return await shown_reply(session, ballot)
+
+        return await self._db.read(work)
+
+    async def vote(self, reply_pk: int, ballot: Ballot) -> None:
+        """Count a person's thumb for a reply, once a person, or take it back."""
+
+        async def work(session: AsyncSession) -> None:
+            await cast_vote(session, reply_pk, ballot)
+
+        await self._db.write(work)
 
 
 # --- inside a transaction ------------------------------------------------------------------

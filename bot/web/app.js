@@ -3,7 +3,7 @@
 import { $, h } from "./dom.js";
 import { Reply, userRow } from "./reply.js";
 import { follow, toEnd } from "./scroll.js";
-import { Lost, Refusal, getJson, messageId, postStream } from "./stream.js";
+import { Lost, Refusal, getJson, messageId, post, postStream } from "./stream.js";
 import { Tuning } from "./tuning.js";
 import { WhyPanel } from "./why.js";
 
@@ -34,7 +34,18 @@ function busy(controller) {
 }
 
 function newReply() {
-  return new Reply(persona.name, { explain: (result, button) => why.open(result, button), retry });
+  return new Reply(persona.name, { explain: (result, button) => why.open(result, button), retry, rate });
+}
+
+/** Count a thumb for a reply; null takes it back. */
+async function rate(result, thumb) {
+  try {
+    await post("/api/rate", { reply: result.reply_id, thumb });
+    speak(thumb ? `Rated ${thumb}.` : "Rating taken back.");
+  } catch (error) {
+    speak(sentence(error));
+    throw error;
+  }
 }
 
 /** The newest reply: the one that can be asked for again, and that the panel explains. */

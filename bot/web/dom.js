@@ -14,6 +14,19 @@ export function h(spec, props = {}, ...children) {
   return node;
 }
 
+/** A drawing of one path on a 20 × 20 field, in the colour of the text around it. */
+export function icon(path, className = "") {
+  const space = "http://www.w3.org/2000/svg";
+  const drawing = document.createElementNS(space, "svg");
+  const line = document.createElementNS(space, "path");
+  for (const [name, value] of [["viewBox", "0 0 20 20"], ["class", `icon ${className}`.trim()], ["aria-hidden", "true"]]) {
+    drawing.setAttribute(name, value);
+  }
+  line.setAttribute("d", path);
+  drawing.append(line);
+  return drawing;
+}
+
 export const $ = (id) => document.getElementById(id);
 
 /** The address if it is plain http or https, else null. */

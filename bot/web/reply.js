@@ -3,6 +3,7 @@
 import { day, h, link } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { follow } from "./scroll.js";
+import { thumbs } from "./thumbs.js";
 
 /** What the reader said. */
 export function userRow(text) {
@@ -11,11 +12,11 @@ export function userRow(text) {
 
 /**
  * A reply: it grows while it is streamed, and ends with its sources or with what went wrong.
- * `explain(result, button)` and `retry()` are called by its buttons.
+ * `explain(result, button)`, `retry()` and `rate(result, thumb)` are called by its buttons.
  */
 export class Reply {
-  constructor(name, { explain, retry }) {
-    this.actions = { explain, retry };
+  constructor(name, { explain, retry, rate }) {
+    this.actions = { explain, retry, rate };
     this.text = "";
     this.result = null;
     this.frame = 0;
@@ -46,11 +47,13 @@ export class Reply {
     this.settle(result.reply || "…");
     follow(() => {
       if (result.sources.length) this.cards.replaceWith(sourceCards(result.sources));
-      this.foot.replaceChildren(
+      const foot = [
         h("button.link.explain", { type: "button", onclick: (event) => this.actions.explain(result, event.currentTarget) }, "Why"),
         h("button.link.retry", { type: "button", onclick: () => this.actions.retry() }, "Retry"),
+        result.reply_id ? thumbs((thumb) => this.actions.rate(result, thumb)) : null,
         h("span.meta", {}, summary(result)),
-      );
+      ];
+      this.foot.replaceChildren(...foot.filter(Boolean));
     });
   }
 

@@ -20,6 +20,16 @@ export async function getJson(path) {
   return response.json();
 }
 
+/** POST a JSON body that is answered without content. Throws Refusal or Lost. */
+export async function post(path, body) {
+  const response = await reach(path, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw await refusal(response);
+}
+
 /**
  * POST a JSON body and yield the events of the answer as {event, data}.
  * Throws Refusal, Lost, or AbortError when `signal` was aborted by the caller.

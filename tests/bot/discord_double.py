@@ -202,6 +202,32 @@ class DiscordDouble:
             "proxy_url": url,
         }
 
+    async def react(
+        self,
+        message_id: str,
+        emoji: str,
+        *,
+        author: int = ALICE,
+        channel: int = GENERAL,
+        take_back: bool = False,
+    ) -> None:
+        """React to a message, or take the reaction back."""
+        message = self.find(message_id)
+        event: Json = {
+            "user_id": str(author),
+            "channel_id": str(channel),
+            "message_id": message_id,
+            "emoji": {"id": None, "name": emoji},
+            "type": 0,
+        }
+        if channel != DM:
+            event["guild_id"] = str(GUILD)
+        if not take_back:
+            event["message_author_id"] = message["author"]["id"] if message else str(BOT)
+            if channel != DM:
+                event["member"] = self._member() | {"user": USERS[author]}
+        await self.push(f"MESSAGE_REACTION_{'REMOVE' if take_back else 'ADD'}", event)
+
     async def thread(self, thread_id: int, owner: int) -> None:
         """Open a thread under the general channel."""
         self.channels[thread_id] = []

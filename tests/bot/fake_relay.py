@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
+from bot.commands import PRIVATE
 from bot.types import Event, Notice, Pending, Started
+from engine.feedback import Ballot
 from engine.types import Decision, Delta, Incoming, Passage, Result
 
 Script = Sequence[Event | float | Exception]
@@ -51,7 +53,7 @@ class FakeRelay:
             f"You said: {incoming.text}", pk=len(self.handled)
         )
         self.answer_command: Callable[[str, str], Script] = lambda name, args: [
-            Notice(f"/{name} {args}".strip(), private=name in ("admin", "why", "stats"))
+            Notice(f"/{name} {args}".strip(), private=name == "admin" or name in PRIVATE)
         ]
         self.handled: list[Incoming] = []
         self.duplicates: list[Incoming] = []
@@ -61,6 +63,7 @@ class FakeRelay:
         self.sent_ids: dict[int, tuple[str, ...]] = {}
         self.failures: dict[int, str] = {}
         self.seen: dict[str, str] = {}
+        self.ballots: list[Ballot] = []
         self.left: list[Pending] = []
         self.on_keys: set[str] = set()
         self.blocked: set[str] = set()
@@ -103,6 +106,10 @@ class FakeRelay:
 
     async def failed(self, message_pk: int, reason: str) -> None:
         self.failures[message_pk] = reason
+
+    async def rate(self, ballot: Ballot) -> bool:
+        self.ballots.append(ballot)
+        return True
 
     async def last_seen(self, platform: str) -> dict[str, str]:
         return dict(self.seen)

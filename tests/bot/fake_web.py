@@ -12,6 +12,7 @@ from bot.openai_api import CompletionRequest
 from bot.types import Event, Notice, Pending, Started
 from bot.web import PersonaCard, WebServer
 from engine.config import WebConfig
+from engine.feedback import Ballot
 from engine.types import AdapterInfo, Decision, Delta, Incoming, Passage, Result, Turn
 
 CARD = PersonaCard(
@@ -133,6 +134,7 @@ class FakeRelay:
     commands: list[tuple[str, str, Incoming]] = field(default_factory=list)
     delivered: list[int] = field(default_factory=list)
     given_up: list[tuple[int, str]] = field(default_factory=list)
+    ballots: list[Ballot] = field(default_factory=list)
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
 
@@ -175,7 +177,8 @@ class FakeRelay:
             self.turns.setdefault(incoming.key, []).extend(
                 (Turn("user", incoming.text), Turn("assistant", result.reply))
             )
-            self.results[incoming.key] = result = self._with_options(result, incoming)
+            result = replace(self._with_options(result, incoming), reply_pk=message_pk)
+            self.results[incoming.key] = result
             finished = True
             yield result
         finally:
@@ -212,6 +215,10 @@ class FakeRelay:
 
     async def failed(self, message_pk: int, reason: str) -> None:
         self.given_up.append((message_pk, reason))
+
+    async def rate(self, ballot: Ballot) -> bool:
+        self.ballots.append(ballot)
+        return 0 < ballot.reply_pk <= len(self.handled)
 
     async def last_seen(self, platform: str) -> dict[str, str]:
         return {}

@@ -139,6 +139,29 @@ class TelegramDouble:
         self.push({"message": message | fields})
         return self._message_id
 
+    def react(
+        self,
+        message_id: int,
+        *emojis: str,
+        before: tuple[str, ...] = (),
+        chat: dict[str, Any] | None = None,
+        sender: dict[str, Any] | None = None,
+    ) -> None:
+        """Somebody's reactions to a message are now `emojis`; only who asks for them is told."""
+        sender = sender or ADA
+        self.push(
+            {
+                "message_reaction": {
+                    "chat": chat or {"id": sender["id"], "type": "private"},
+                    "message_id": message_id,
+                    "user": sender,
+                    "date": int(time.time()),
+                    "old_reaction": [{"type": "emoji", "emoji": e} for e in before],
+                    "new_reaction": [{"type": "emoji", "emoji": e} for e in emojis],
+                }
+            }
+        )
+
     def push(self, update: dict[str, Any]) -> int:
         """Queue any update; returns its id."""
         self._update_id += 1
@@ -219,6 +242,8 @@ class TelegramDouble:
         finally:
             self.polls_held -= 1
         junk, self.junk = self.junk, []
+        if "message_reaction" not in (params.get("allowed_updates") or ()):
+            self.queue = [u for u in self.queue if "message_reaction" not in u]
         return junk + self.queue[: int(params.get("limit") or 100)]
 
     def _text(self, params: dict[str, Any]) -> tuple[str, list[Any]]:

@@ -214,6 +214,28 @@ async def test_retry_replaces_the_last_reply(chromium: Browser) -> None:
     assert [name for name, *_ in relay.commands] == ["retry"]
 
 
+async def test_thumbs_pressed_by_keyboard_rate_change_and_take_back(chromium: Browser) -> None:
+    relay = FakeRelay()
+    async with visit(chromium, relay) as seen:
+        await seen.say(QUESTION)
+        await seen.answered()
+        group = seen.page.get_by_role("group", name="Rate this reply")
+        good, bad = (group.get_by_role("button", name=name) for name in ("Good reply", "Bad reply"))
+        for number, press in enumerate((good, bad, bad), 1):
+            await press.press("Enter")
+            await seen.page.locator(".thumb[disabled]").first.wait_for(state="detached")
+            assert len(relay.ballots) == number
+            states = [await b.get_attribute("aria-pressed") for b in (good, bad)]
+            assert states == [["true", "false"], ["false", "true"], ["false", "false"]][number - 1]
+        assert [(b.thumb, b.reply_pk) for b in relay.ballots] == [("up", 1), ("down", 1), (None, 1)]
+        relay.handled.clear()  # the reply was erased meanwhile: the press does not stay
+        await good.click()
+        await seen.page.locator("#spoken", has_text="no such reply").wait_for(state="attached")
+        assert await good.get_attribute("aria-pressed") == "false"
+        box, meta = await group.bounding_box(), await seen.page.locator(".theirs .meta").bounding_box()
+        assert box and meta and box["x"] + box["width"] <= meta["x"]
+
+
 async def test_page_reloaded_shows_the_conversation_and_new_clears_it(chromium: Browser) -> None:
     relay = FakeRelay()
     async with visit(chromium, relay) as seen:

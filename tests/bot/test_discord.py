@@ -636,7 +636,7 @@ async def test_commands_are_registered_with_contexts(double: DiscordDouble, laun
     await launch()
     await double.until(lambda: double.commands)
     names = {c["name"] for c in double.commands}
-    assert {"help", "new", "reset", "retry", "why", "stats", "admin"} <= names
+    assert {"help", "new", "reset", "retry", "why", "stats", "optout", "optin", "admin"} <= names
     assert all(c["contexts"] and c["integration_types"] for c in double.commands)
     assert double.command_path == "/applications/900/commands"
 
@@ -656,7 +656,7 @@ async def test_commands_that_cannot_be_registered_stop_nothing(
     assert "could not be registered" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["help", "new", "reset", "why", "stats"])
+@pytest.mark.parametrize("name", ["help", "new", "reset", "why", "stats", "optout", "optin"])
 async def test_plain_command_is_acknowledged_and_answered(
     double: DiscordDouble, relay: FakeRelay, launch: Launch, name: str
 ) -> None:
@@ -666,10 +666,20 @@ async def test_plain_command_is_acknowledged_and_answered(
     assert [m["content"] for m in answers.messages.values()] == [f"/{name}"]
     assert answers.deferred is not None and answers.deferred["type"] == 5
     hidden = bool(answers.deferred.get("data", {}).get("flags", 0) & 64)
-    assert hidden == (name in ("why", "stats"))
+    assert hidden == (name in ("why", "stats", "optout", "optin"))
     called, args, caller = relay.commands[0]
     assert (called, args, caller.conversation, caller.user_name) == (name, "", HERE, "Alice")
     assert mentions_off(double)
+
+
+@pytest.mark.parametrize(("values", "args"), [({"name": "student"}, "student"), ({}, "")])
+async def test_audience_command_hands_its_name_on(
+    double: DiscordDouble, relay: FakeRelay, launch: Launch, values: dict[str, Any], args: str
+) -> None:
+    await launch()
+    answers = await double.use("audience", **values)
+    await double.until(lambda: answers.messages)
+    assert relay.commands[0][:2] == ("audience", args)
 
 
 @pytest.mark.parametrize(
@@ -679,6 +689,7 @@ async def test_plain_command_is_acknowledged_and_answered(
         ("admin adapters load", {"name": "style"}, "adapters load style"),
         ("admin adapters unload", {"name": "style"}, "adapters unload style"),
         ("admin adapters reload", {"name": "style"}, "adapters reload style"),
+        ("admin adapters rollback", {"name": "style"}, "adapters rollback style"),
         ("admin strength", {"name": "style", "value": 0.5}, "strength style 0.5"),
         ("admin news refresh", {}, "news refresh"),
         ("admin status", {}, "status"),
