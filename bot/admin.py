@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.adapter_versions import install, rollback
 from engine.config import LimitsConfig
-from engine.errors import BusyError, InputError, PermissionDenied
+from engine.errors import AdapterError, BusyError, InputError, PermissionDenied
 from engine.types import AdapterInfo, Incoming
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
@@ -76,7 +78,7 @@ class Admin:
     def usage(self) -> list[str]:
         """One line a command."""
         return [
-            "/admin adapters list | load NAME | unload NAME | reload NAME",
+            "/admin adapters list | load NAME | unload NAME | reload NAME | rollback NAME",
             "/admin strength NAME 0..1",
             "/admin news refresh",
             "/admin channel on | off (answer here without a mention)",
@@ -114,6 +116,8 @@ class Admin:
                 info = await self._control.reload_adapter(name)
                 changed = "unchanged" if info.hash == old else f"was {old}"
                 return f"Reloaded {_line(info)} ({changed})."
+            case ["adapters", "rollback", name]:
+                return await self._roll_back(name)
             case ["strength", name, value]:
                 await self._control.set_strength(name, _strength(value))
                 return f"{name} answers at strength {float(value):g} from the next reply on."
@@ -131,6 +135,19 @@ class Admin:
             case _:
                 raise InputError("Admin commands:\n" + "\n".join(self.usage()))
 
+    async def _roll_back(self, name: str) -> str:
+        """Back to the version before; a version that cannot be served leaves the one that was live."""
+        folder = self._folder(name)
+        old, new = await asyncio.to_thread(rollback, folder)
+        if name not in {a.name for a in self._control.adapters()}:
+            return f"{name} is back at {new} on disk (was {old}); it is not loaded."
+        try:
+            info = await self._control.reload_adapter(name)
+        except AdapterError:
+            await asyncio.to_thread(install, folder, folder.with_name(f"{name}@{old}"))
+            raise
+        return f"Rolled back to {_line(info)} (was {old})."
+
     async def _refresh_now(self) -> str:
         try:
             return await self._refresh()
@@ -142,6 +159,7 @@ class Admin:
         names = {a.name for a in loaded}
         folder = self._adapters_path
         there = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+        there = [name for name in there if NAME.match(name)]  # earlier versions have an @ in their name
         lines = [_line(a) for a in loaded] or ["No adapter is loaded: the base model answers."]
         idle = [name for name in there if name not in names]
         if idle:

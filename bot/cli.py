@@ -30,7 +30,10 @@ LIBRARY_LEVELS = {
 def build_parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     from ingest import cli as ingest_cli
+    from ingest.document_rows import index_documents
     from trainer import cli as trainer_cli
+    from trainer.evaluation import cli as evaluation_cli
+    from trainer.export import cli as export_cli
 
     parser = argparse.ArgumentParser(
         prog="understudy",
@@ -57,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     ingest_cli.add_parser(commands)
     ingest_cli.add_ingest_parser(commands)
     trainer_cli.add_parser(commands)
+    evaluation_cli.add_parser(commands, index_documents)
+    export_cli.add_parser(commands)
     return parser
 
 

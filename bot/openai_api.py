@@ -6,7 +6,6 @@ Callers bring the whole conversation; nothing is stored. Who answers is behind `
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from bot.openai_schema import CompletionBody, CompletionRequest, Head
 from bot.sse import HEARTBEAT_S, EventStream, closed_after, data_frame, run_attached
 from bot.web_errors import Problem, problem_of
+from bot.web_keys import Keys
 from engine.errors import ModelError
 from engine.types import Delta, Result
 
@@ -57,11 +57,10 @@ class OpenAIRoutes:
     ) -> None:
         self._completer = completer
         self._models = (persona_id, BASE_MODEL)
-        self._keys = tuple(key.encode() for key in api_keys)
         self._closing = closing
         self._heartbeat_s = heartbeat_s
         self._started_s = int(time.time())
-        self.router = APIRouter(prefix="/v1", dependencies=[Depends(self._authorize)])
+        self.router = APIRouter(prefix="/v1", dependencies=[Depends(Keys(api_keys).authorize)])
         self.router.post("/chat/completions")(self.complete)
         self.router.get("/models")(self.models)
         self.router.get("/models/{name}")(self.model)
@@ -122,18 +121,4 @@ class OpenAIRoutes:
             have = " and ".join(self._models)
             raise Problem(
                 404, f"There is no model {name[:80]!r}; there are {have}.", "model_not_found", "model"
-            )
-
-    async def _authorize(self, request: Request) -> None:
-        if not self._keys:
-            return
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        # Every key is compared, so that the time taken tells nothing about which one was close.
-        known = [hmac.compare_digest(given.strip().encode(), key) for key in self._keys]
-        if scheme.lower() != "bearer" or not any(known):
-            raise Problem(
-                401,
-                "The API key is missing or wrong; send Authorization: Bearer KEY with a key of this server.",
-                "invalid_api_key",
-                headers={"WWW-Authenticate": "Bearer"},
             )

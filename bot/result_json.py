@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.types import Passage, Result
+from engine.types import Passage, Result, ToolRecord
 
 
 def result_json(result: Result) -> dict[str, Any]:
@@ -18,6 +18,7 @@ def result_json(result: Result) -> dict[str, Any]:
         "adapters": [
             {"name": a.name, "hash": a.hash, "rank": a.rank, "strength": a.strength} for a in result.adapters
         ],
+        "tools": [tool_json(t) for t in result.tools],
         "timings_ms": dict(result.timings_ms),
         "finish": result.finish,
         "note": result.note,
@@ -33,4 +34,15 @@ def source_json(passage: Passage) -> dict[str, Any]:
         "score": round(passage.score, 4),
         "similarity": round(passage.similarity, 4),
         "text": passage.text,
+    }
+
+
+def tool_json(record: ToolRecord) -> dict[str, Any]:
+    """One call of a tool as a JSON-ready object."""
+    return {
+        "name": record.name,
+        "arguments": dict(record.arguments),
+        "result": record.observation,
+        "ok": record.ok,
+        "ms": record.ms,
     }

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.knowledge import Knowledge
@@ -23,6 +24,7 @@ from engine.types import AdapterInfo, Result, Turn
 
 if TYPE_CHECKING:
     from bot.relay import Relay
+    from bot.retraining import Retraining
     from engine.engine import Engine
     from engine.history import SqlHistory
     from engine.model.worker import ModelWorker
@@ -79,6 +81,7 @@ class Service:
         """Where the page is; empty until it is served."""
         self._started_at = time.monotonic()
         self.core: Core | None = None
+        self._retraining: Retraining | None = None
 
     async def __aenter__(self) -> Service:
         return self
@@ -91,6 +94,7 @@ class Service:
     async def start_core(self) -> Core:
         """Database, model, index, engine and relay. Raises UnderstudyError with what to mend."""
         from bot.admin import Admin
+        from bot.audiences import Audiences
         from bot.commands import Commands
         from bot.relay import Relay
         from engine.collection import index_folder
@@ -100,6 +104,7 @@ class Service:
         from engine.model.worker import ModelWorker
         from engine.prompt import Renderer
         from engine.retriever import ChromaRetriever
+        from engine.tools.build import make_toolbox
 
         config = self._config
         persona = load_persona(config.persona_path)
@@ -122,10 +127,13 @@ class Service:
 
         # Its own tokenizer: the worker's belongs to the worker's thread.
         renderer = Renderer(await asyncio.to_thread(load_tokenizer, config.model_ref))
-        engine = Engine(config, persona, history, retriever, worker, renderer, worker)
+        toolbox = make_toolbox(config.tools, persona.tools, self._env)
+        self._stack.push_async_callback(toolbox.close)
+        engine = Engine(config, persona, history, retriever, worker, renderer, worker, toolbox)
         relay = Relay(engine, history, config.limits)
         admin = Admin(config.limits, worker, persona.adapters_path, relay, knowledge.refresh_now, self.status)
         relay.commands = Commands(relay, history, persona, admin)
+        relay.audiences = Audiences(config.audience, history, worker)
         await relay.start()
         self.core = Core(config, persona, history, worker, engine, relay, knowledge)
         return self.core
@@ -149,6 +157,13 @@ class Service:
                 if self._config.adapters.required:
                     raise
                 self._say(f"Adapter {name} is left out: {exc}")
+        for audience, name in self._config.audience.adapters.items():
+            try:
+                if name not in {a.name for a in worker.adapters()}:
+                    await worker.load_adapter(persona.adapters_path / name, name, strength=0.0)
+                self._say(f"Audience {audience}: adapter {name}")
+            except AdapterError as exc:
+                self._say(f"Audience {audience} is left out: {exc}")
 
     def _started(self) -> Core:
         if self.core is None:
@@ -164,11 +179,14 @@ class Service:
             await self._start_web(core)
         await self._start_discord(core, first_secret(self._env, DISCORD_NAMES))
         await self._start_telegram(core, first_secret(self._env, TELEGRAM_NAMES))
+        await self._start_retraining(core)
         if not self.web_url and not self._platforms:
             raise ConfigError("Nothing to serve: [web] enabled is false and no platform could be started.")
 
     async def _start_web(self, core: Core) -> None:
         from bot.completer import EngineCompleter
+        from bot.finetuning import FineTuning
+        from bot.finetuning_routes import FineTuningRoutes
         from bot.web import PersonaCard, WebServer
 
         card = PersonaCard(
@@ -179,11 +197,29 @@ class Service:
             model=core.config.active_profile.model,
             suggestions=tuple(core.persona.suggestions),
         )
-        server = WebServer(core.config.web, core.relay, self, card, EngineCompleter(core.engine))
+        settings = core.config.finetuning
+        assistant = FineTuning(core.config, core.engine, core.worker, _recipes())
+        await assistant.start()
+        self._stack.push_async_callback(assistant.close)
+        learning = FineTuningRoutes(assistant, settings, core.config.web.api_keys)
+        server = WebServer(
+            core.config.web, core.relay, self, card, EngineCompleter(core.engine),
+            more=[learning.router], upload_bytes=settings.max_upload_bytes,
+        )  # fmt: skip
         await server.start()
         self._stack.push_async_callback(server.close)
         self.web_url = server.url
         self._say(f"Web chat: {server.url}   API: {server.url}/v1")
+
+    async def _start_retraining(self, core: Core) -> None:
+        from bot.retraining import Retraining
+
+        if not core.config.retraining.enabled:
+            return
+        self._retraining = Retraining(core.config, core.worker, _recipes())
+        self._stack.push_async_callback(self._retraining.close)
+        await self._retraining.start()
+        self._say(f"Adapter {core.config.retraining.adapter} is trained again by schedule.")
 
     async def _start_discord(self, core: Core, token: Secret) -> None:
         if not self._config.discord.enabled:
@@ -290,6 +326,14 @@ class Service:
             parts["database"] = {"ok": True, "messages": stats.messages, "replies": stats.replies}
         except UnderstudyError as exc:
             parts["database"] = {"ok": False, "error": str(exc)}
+        if self._retraining is not None:
+            parts["retraining"] = self._retraining.status()
         for name, platform in self._platforms.items():
             parts[name] = platform.status()
         return parts
+
+
+def _recipes() -> Path:
+    import trainer
+
+    return Path(trainer.__file__).parent / "configs"

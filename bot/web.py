@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.responses import FileResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
@@ -26,7 +26,7 @@ from bot.sse import HEARTBEAT_S
 from bot.types import RelayLike
 from bot.web_chat import ChatRoutes
 from bot.web_errors import install
-from bot.web_guard import Guard, allowed_hosts
+from bot.web_guard import MAX_BODY_BYTES, Guard, allowed_hosts
 from engine.config import WebConfig
 from engine.errors import ConfigError
 from engine.types import AdapterInfo, Result, Turn
@@ -82,6 +82,8 @@ class WebServer:
         persona: who speaks.
         completer: answers the API's callers.
         heartbeat_s: comments on quiet streams.
+        more: further routes.
+        upload_bytes: longest body of those that take documents.
     """
 
     def __init__(
@@ -93,13 +95,16 @@ class WebServer:
         completer: Completer,
         *,
         heartbeat_s: float = HEARTBEAT_S,
+        more: Sequence[APIRouter] = (),
+        upload_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._config = config
         self._panel = panel
         self._closing = asyncio.Event()
         self._chat = ChatRoutes(relay, panel, persona, config.max_sessions, self._closing, heartbeat_s)
         api = OpenAIRoutes(completer, persona.id, config.api_keys, self._closing, heartbeat_s)
-        self.app = Guard(self._application(self._chat, api), allowed_hosts(config.host))
+        routers = (self._chat.router, api.router, *more)
+        self.app = Guard(self._application(routers), allowed_hosts(config.host), upload_bytes)
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._address = ("", 0)
@@ -153,12 +158,12 @@ class WebServer:
             straggler.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    def _application(self, chat: ChatRoutes, api: OpenAIRoutes) -> FastAPI:
+    def _application(self, routers: Sequence[APIRouter]) -> FastAPI:
         # The interactive API pages load scripts from elsewhere; everything here is local.
         app = FastAPI(title="understudy", openapi_url=None, docs_url=None, redoc_url=None)
         install(app)
-        app.include_router(chat.router)
-        app.include_router(api.router)
+        for router in routers:
+            app.include_router(router)
         app.api_route("/healthz", methods=["GET", "HEAD"])(self._healthz)
         app.api_route("/", methods=["GET", "HEAD"])(self._page)
         app.mount("/static", StaticFiles(directory=PAGE_PATH))

@@ -1,7 +1,7 @@
 """What every request passes first: host, origin, content type and size; and what every answer carries.
 
 The guard is plain ASGI around the whole application, so that error pages are covered too. It knows
-no routes beyond the prefixes /api/ and /v1/.
+no routes beyond the prefixes /api/, /v1/ and /fine-tuning/, the one that takes forms and uploads.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-TOO_LARGE = f"That request is too large; at most {MAX_BODY_BYTES:,} bytes are read."
+UPLOADS = "/fine-tuning/"
+FORMS = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
 
 
 def allowed_hosts(host: str) -> frozenset[str] | None:
@@ -59,11 +60,15 @@ class Guard:
     Args:
         app: what is guarded.
         hosts: see `allowed_hosts`.
+        upload_bytes: longest body that carries documents.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str] | None, upload_bytes: int = MAX_BODY_BYTES
+    ) -> None:
         self._app = app
         self._hosts = hosts
+        self._upload_bytes = max(upload_bytes, MAX_BODY_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,7 +80,10 @@ class Guard:
         if problem is not None:
             await problem.response(path)(scope, receive, dressed)
         else:
-            await self._app(scope, _limited(receive), dressed)
+            await self._app(scope, _limited(receive, self._limit(path)), dressed)
+
+    def _limit(self, path: str) -> int:
+        return self._upload_bytes if path.startswith(UPLOADS) else MAX_BODY_BYTES
 
     def _refusal(self, method: str, path: str, headers: Headers) -> Problem | None:
         if self._hosts is not None and _hostname(headers.get("host", "")) not in self._hosts:
@@ -88,12 +96,13 @@ class Guard:
             return None
         if _is_cross_site(headers):
             return Problem(403, "Requests from other sites are refused.")
-        if not path.startswith(("/api/", "/v1/")):
+        if not path.startswith(("/api/", "/v1/", UPLOADS)):
             return None  # the router answers 404 or 405
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return Problem(415, "Send the body as Content-Type: application/json.")
-        if _declared_bytes(headers) > MAX_BODY_BYTES:
-            return Problem(413, TOO_LARGE)
+        allowed = FORMS if path.startswith(UPLOADS) else FORMS[:1]
+        if headers.get("content-type", "").partition(";")[0].strip().lower() not in allowed:
+            return Problem(415, f"Send the body as Content-Type: {' or '.join(allowed)}.")
+        if _declared_bytes(headers) > self._limit(path):
+            return Problem(413, _too_large(self._limit(path)))
         return None
 
 
@@ -118,7 +127,11 @@ def _declared_bytes(headers: Headers) -> int:
     return int(value) if value.isascii() and value.isdigit() else 0
 
 
-def _limited(receive: Receive) -> Receive:
+def _too_large(limit: int) -> str:
+    return f"That request is too large; at most {limit:,} bytes are read."
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
     """Count what really arrives, for bodies that declare no length."""
     seen = 0
 
@@ -127,8 +140,8 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
-            if seen > MAX_BODY_BYTES:
-                raise HTTPException(413, TOO_LARGE)
+            if seen > limit:
+                raise HTTPException(413, _too_large(limit))
         return message
 
     return counted

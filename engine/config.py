@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.errors import ConfigError
 from engine.toml_file import checked, read_toml
@@ -77,6 +77,21 @@ class RetrieverConfig(Section):
     recency_weight: Fraction = 0.25
     half_life_days: float = Field(30.0, gt=0.0)
     min_similarity: float = Field(0.25, ge=-1.0, le=1.0)
+
+
+class IndexConfig(Section):
+    """How documents are cut into passages, in tokens of the embedder."""
+
+    chunk_tokens: int = Field(104, ge=20, le=480)
+    overlap_tokens: int = Field(20, ge=0, le=240)
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> IndexConfig:
+        if self.overlap_tokens > self.chunk_tokens // 2:
+            raise ValueError(
+                f"overlap_tokens is {self.overlap_tokens}; allowed: half of chunk_tokens or less"
+            )
+        return self
 
 
 class HistoryConfig(Section):
@@ -152,6 +167,8 @@ class NewsConfig(Section):
     newsapi_url: HttpUrl = "https://newsapi.org/v2/everything"
     language: str = Field("en", pattern=r"^[a-z]{2}$")
     full_text: bool = True
+    recheck_days: float = Field(2.0, ge=0.0, le=60.0)
+    """Pages read so recently are asked whether they changed though their entry did not."""
     undated: Literal["keep", "refuse"] = "keep"
     max_age_days: float = Field(60.0, ge=0.0)
     max_entries: int = Field(100, ge=1, le=10_000)
@@ -168,6 +185,50 @@ class NewsConfig(Section):
         """Changes with every setting that decides what is kept of an answer that was read before."""
         rules = f"{self.full_text} {self.undated} {self.max_age_days} {self.max_entries}"
         return hashlib.sha256(rules.encode()).hexdigest()[:12]
+
+
+class ToolsConfig(Section):
+    """What the persona may look up while it answers."""
+
+    use: list[str] = []
+    """Empty: what persona.toml lists, which is nothing unless it says so."""
+    max_calls: int = Field(2, ge=1, le=10)
+    timeout_s: Seconds = 10.0
+    max_result_chars: int = Field(600, ge=100, le=20_000)
+    units: Literal["metric", "imperial"] = "metric"
+    weather: Literal["auto", "open-meteo", "openweathermap"] = "auto"
+    geocoding_url: str = Field("", pattern=r"^(https?://\S+)?$")
+    forecast_url: str = Field("", pattern=r"^(https?://\S+)?$")
+    openweathermap_url: str = Field("", pattern=r"^(https?://\S+)?$")
+
+
+class FineTuningConfig(Section):
+    """The document assistant: what may be learned from, and how it is trained."""
+
+    upload_dir: str = ""
+    recipe: str = Field("document-assistant", pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    max_documents: int = Field(50, ge=1, le=1000)
+    max_upload_bytes: int = Field(20_000_000, ge=1_000, le=1_000_000_000)
+
+
+class RetrainingConfig(Section):
+    """Training an adapter again from new conversations, by schedule."""
+
+    enabled: bool = False
+    cron: str = "30 3 * * 0"
+    adapter: str = Field("grounded", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    recipe: str = Field("rag-tuned", pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    min_new_conversations: int = Field(50, ge=1)
+    gate_cases: int = Field(24, ge=0, le=10_000)
+
+
+class AudienceConfig(Section):
+    """Whom /audience may choose, and the adapter of each."""
+
+    adapters: dict[str, str] = {}
+    strength: Fraction = 1.0
+    keep_stack: bool = True
+    """Whether the persona's adapters stay on beside the audience's."""
 
 
 class LogConfig(Section):
@@ -187,6 +248,7 @@ class Config(Section):
     sampling: SamplingConfig = SamplingConfig()
     analyzer: AnalyzerConfig = AnalyzerConfig()
     retriever: RetrieverConfig = RetrieverConfig()
+    index: IndexConfig = IndexConfig()
     history: HistoryConfig = HistoryConfig()
     worker: WorkerConfig = WorkerConfig()
     limits: LimitsConfig = LimitsConfig()
@@ -194,6 +256,10 @@ class Config(Section):
     telegram: TelegramConfig = TelegramConfig()
     web: WebConfig = WebConfig()
     news: NewsConfig = NewsConfig()
+    tools: ToolsConfig = ToolsConfig()
+    finetuning: FineTuningConfig = FineTuningConfig()
+    retraining: RetrainingConfig = RetrainingConfig()
+    audience: AudienceConfig = AudienceConfig()
     log: LogConfig = LogConfig()
     root: Path = Field(default=Path("."), exclude=True)
     """Folder of config.toml; not a key of the file."""
@@ -211,6 +277,12 @@ class Config(Section):
     def data_path(self) -> Path:
         """Where the database, the index and the logs live."""
         return self.path(self.data_dir)
+
+    @property
+    def upload_path(self) -> Path:
+        """Where documents lie that a fine-tuning may name."""
+        named = self.finetuning.upload_dir
+        return self.path(named) if named else self.data_path / "uploads"
 
     @property
     def persona_path(self) -> Path:
