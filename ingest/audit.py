@@ -21,8 +21,9 @@ from ingest.decisions import Decision
 from ingest.decoding import read_text
 from ingest.ledger import Ledger
 from ingest.neardup import near_duplicates
-from ingest.pii import PLACEHOLDER, Pseudonyms, Scrubber
+from ingest.pii import PLACEHOLDER, Scrubber
 from ingest.pii_patterns import PatternChecker
+from ingest.pseudonyms import Placeholders
 from ingest.rows import word_count
 
 FLAGS = (
@@ -132,7 +133,7 @@ def _flags(row: AuditRow, confidence: float | None, options: AuditOptions, scrub
     texts = (*row.instruction, row.response)
     flags = []
     try:
-        found = any(scrubber.clean(text, Pseudonyms())[1] for text in texts)
+        found = any(scrubber.clean(text, Placeholders())[1] for text in texts)
     except Exception as exc:
         raise InputError(
             f"The check for personal data failed on line {row.line} ({type(exc).__name__}); "

@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     build = commands.add_parser("build", help="index the knowledge folder beside the live index, then swap")
     build.add_argument("--if-changed", action="store_true", help="keep the live index when nothing changed")
     build.add_argument(
-        "--max-words",
+        "--chunk-tokens",
         type=int,
         default=None,
-        help="longest chunk in words (default 80); MiniLM reads about 180",
+        metavar="N",
+        help="longest passage in the embedder's tokens (default: index.chunk_tokens)",
     )
     search = commands.add_parser("search", help="show what a question would be answered from")
     search.add_argument("query", help="the question")
@@ -46,13 +47,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def add_ingest_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `ingest` with its sub-commands."""
-    from ingest import audio_cli, news_cli, pairs_cli, text_cli
+    from ingest import (
+        audio_cli,
+        books_cli,
+        chats_cli,
+        conversations_cli,
+        documents_cli,
+        news_cli,
+        pairs_cli,
+        tables_cli,
+    )
 
     ingest = subparsers.add_parser(
         "ingest", help="make pairs of recordings, transcripts, chats and books; collect news"
     )
     commands = ingest.add_subparsers(dest="ingest_command", required=True, metavar="COMMAND")
-    for module in (audio_cli, pairs_cli, text_cli, news_cli):
+    texts = (chats_cli, books_cli, tables_cli, documents_cli, conversations_cli)
+    for module in (audio_cli, pairs_cli, *texts, news_cli):
         module.add_parser(commands)
 
 
@@ -87,26 +98,56 @@ class _Setup:
         from engine.config import load_config
         from engine.embedder import embedder_ref
         from engine.personas import load_persona
+        from ingest.settings import chunking
 
         config = load_config(Path(args.config))
         self.retriever = config.retriever
+        self.chunking = chunking(config)
         self.persona = load_persona(Path(args.persona).resolve() if args.persona else config.persona_path)
         self.data_path = config.data_path
         self.folder = index_folder(config.data_path, self.persona.id)
         self.embedder = embedder_ref(config)
 
 
+class _Bar:
+    """A progress bar on stderr that begins anew with each kind of work."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._doing = ""
+
+    def show(self, doing: str, done: int, of: int) -> None:
+        """Told by the build; see `ingest.vectors.Progress`."""
+        from tqdm import tqdm
+
+        if doing != self._doing:
+            self.close()
+            self._bar, self._doing = tqdm(total=of, desc=doing, unit="passage", leave=False), doing
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.close()
+
+
 def _build(args: argparse.Namespace) -> Report:
     from engine.embedder import Embedder
     from engine.errors import ConfigError
-    from ingest.chunks import MAX_WORDS
     from ingest.index import build_index
     from ingest.news_documents import news_documents
 
-    max_words = MAX_WORDS if args.max_words is None else args.max_words
-    if not 10 <= max_words <= 1000:
-        raise ConfigError(f"--max-words is {max_words}; allowed: 10 to 1000.")
     setup = _Setup(args)
+    size = setup.chunking
+    if args.chunk_tokens is not None:
+        if not 20 <= args.chunk_tokens <= 480:
+            raise ConfigError(f"--chunk-tokens is {args.chunk_tokens}; allowed: 20 to 480.")
+        size = replace(
+            size,
+            chunk_tokens=args.chunk_tokens,
+            overlap_tokens=min(size.overlap_tokens, args.chunk_tokens // 2),
+        )
+    bar = _Bar()
     embedder = Embedder(setup.embedder)
     try:
         ledger = build_index(
@@ -115,11 +156,13 @@ def _build(args: argparse.Namespace) -> Report:
             embedder,
             persona=setup.persona.id,
             url=setup.retriever.url,
-            max_words=max_words,
+            chunking=size,
             only_if_changed=args.if_changed,
             extra=news_documents(setup.data_path, setup.persona.id, setup.persona.knowledge_path),
+            progress=bar.show,
         )
     finally:
+        bar.close()
         embedder.close()
     for refusal in ledger.refused:
         print(f"refused: {refusal.name} {refusal.reason}", file=sys.stderr)

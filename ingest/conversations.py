@@ -1,8 +1,8 @@
 """The service's own conversations into pairs: replies that were grounded, finished and well rated.
 
 A reply is taken when it was sent, rests on retrieved passages, ended by itself, was not replaced by
-/retry, is not rated down, and its score is high enough. Whoever opted out (setting `opt_out` of
-the scope `user:<platform>:<user id>`) is in none of it, neither as asker nor as context.
+/retry, has no more thumbs down than up, and its score is high enough; more thumbs up than down count
+for more than the score. Whoever opted out is in none of it, neither as asker nor as context.
 This module reads the history and changes nothing in it.
 """
 
@@ -17,17 +17,15 @@ from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database import Database
+from engine.feedback import OPT_OUT, RATING, balance, opt_out_scope, opted_out
 from engine.history import SqlHistory
 from engine.prompt import clean_text, grounded_question, speaker_line
-from engine.storable import storable_id
 from engine.tables import ConversationRow, MessageRow, ReplyRow
 from engine.types import Incoming, Result
 from ingest.jsonl import Row, pair_row
 from ingest.ledger import Ledger
 from ingest.pseudonyms import Pseudonyms
 
-OPT_OUT, RATING = "opt_out", "rating"
-_OFF = ("", "0", "false", "no")
 _WORD = re.compile(r"\w+")
 _MIN_WORD_CHARS = 4  # shorter words are in every text
 
@@ -79,7 +77,7 @@ async def read_exchanges(url: str) -> tuple[list[Exchange], dict[str, str], dict
         rows = await database.read(work)
         # read last, so that nobody who opts out during the export is in it
         async with history:
-            opted_out, ratings = await history.settings(OPT_OUT), await history.settings(RATING)
+            refusals, ratings = await history.settings(OPT_OUT), await history.settings(RATING)
     finally:
         await database.close()
     exchanges = [
@@ -92,19 +90,24 @@ async def read_exchanges(url: str) -> tuple[list[Exchange], dict[str, str], dict
         )
         for message, conversation, reply in rows
     ]
-    return exchanges, opted_out, ratings
+    return exchanges, refusals, ratings
 
 
 def conversation_pairs(
     exchanges: Sequence[Exchange],
-    opted_out: dict[str, str],
+    refusals: dict[str, str],
     ratings: dict[str, str],
     options: ExportOptions,
     ledger: Ledger,
 ) -> Iterator[Row]:
-    """Pairs of the replies that are good enough; other people's names are invented ones."""
+    """Pairs of the replies that are good enough; other people's names are invented ones.
+
+    Args:
+        exchanges: all of them, oldest first.
+        refusals: values of `opt_out` by scope; ratings: values of `rating` (see `engine.feedback`).
+    """
     stage = ledger.stage("replies", "replies")
-    out = {scope for scope, value in opted_out.items() if value.strip().lower() not in _OFF}
+    out, thumbs = opted_out(refusals), balance(ratings)
     pseudonyms = Pseudonyms([options.persona])
     # those who opted out are made known too: others may have called them by name
     for e in exchanges:
@@ -112,29 +115,19 @@ def conversation_pairs(
     earlier: dict[tuple[int, int], list[Exchange]] = {}
     for exchange in exchanges:
         where = f"reply {exchange.result.reply_pk}"
-        if opt_out_scope(exchange.incoming) in out:
+        if opt_out_scope(exchange.incoming.platform, exchange.incoming.user_id) in out:
             stage.drop("opted out", where)
             # their words are in the model's context of what follows, so context begins afresh
             earlier[exchange.thread] = []
             continue
         before = earlier.setdefault(exchange.thread, [])
-        if reason := _unusable(exchange, ratings, options.min_score):
+        if reason := _unusable(exchange, thumbs.get(exchange.result.reply_pk, 0), options.min_score):
             stage.drop(reason, where)
         else:
             stage.keep()
             yield _pair(exchange, before, pseudonyms, options)
         if not exchange.replaced and exchange.state != "failed":
             before.append(exchange)
-
-
-def opt_out_scope(incoming: Incoming) -> str:
-    """The scope under which a user's `opt_out` is set."""
-    return str(storable_id(f"user:{incoming.platform}:{incoming.user_id}"))
-
-
-def rating_scope(reply_pk: int) -> str:
-    """The scope under which a reply's `rating`, `up` or `down`, is set."""
-    return f"reply:{reply_pk}"
 
 
 def score(result: Result) -> float:
@@ -156,10 +149,9 @@ def score(result: Result) -> float:
     return 0.35 * length + 0.35 * grounded + 0.2 * fresh + 0.1 * ended
 
 
-def _unusable(exchange: Exchange, ratings: dict[str, str], min_score: float) -> str:
-    """Why a reply is not exported; empty when it is."""
+def _unusable(exchange: Exchange, thumbs: int, min_score: float) -> str:
+    """Why a reply is not exported; empty when it is. `thumbs`: up less down."""
     result = exchange.result
-    rating = ratings.get(rating_scope(result.reply_pk), "")
     if exchange.replaced:
         return "replaced by /retry"
     if exchange.state != "sent":
@@ -168,11 +160,11 @@ def _unusable(exchange: Exchange, ratings: dict[str, str], min_score: float) -> 
         return "not grounded in passages"
     if result.finish != "stop":
         return f"ended by {result.finish}"
-    if rating == "down":
+    if thumbs < 0:
         return "rated down"
     if not clean_text(exchange.incoming.text) or not clean_text(result.reply):
         return "no text"
-    if rating != "up" and score(result) < min_score:
+    if thumbs <= 0 and score(result) < min_score:
         return f"score below {min_score:g}"
     return ""
 

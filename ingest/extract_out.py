@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ingest.chunks import MAX_WORDS, split_chunks
+from ingest.chunks import Chunking, split_chunks, split_passages
 from ingest.documents import TIMELINE
 from ingest.extract import Extract
 from ingest.jsonl import Row, pair_row
@@ -50,12 +50,24 @@ def write_knowledge(extracts: Iterable[Extract], folder: Path) -> list[Path]:
     return list(texts)
 
 
-def extract_pairs(extract: Extract, stage: Stage, *, max_words: int = MAX_WORDS) -> Iterator[Row]:
-    """A pair for each passage: the first is asked for by title, the others follow on."""
+def extract_pairs(extract: Extract, stage: Stage, *, max_words: int | None = None) -> Iterator[Row]:
+    """A pair for each passage: the first is asked for by title, the others follow on.
+
+    Args:
+        extract: one document.
+        stage: counts passages.
+        max_words: longest passage; None: as long as in the index. Nothing is said twice either
+            way: a reply that begins with the end of the last one would be learned.
+    """
     source = slug(extract.title)
     before = ""
     opener = _pick(OPENERS, source).format(extract.title)
-    for passage in split_chunks(extract.text, max_words):
+    passages = (
+        split_passages(extract.text, Chunking(overlap_tokens=0))
+        if max_words is None
+        else split_chunks(extract.text, max_words)
+    )
+    for passage in passages:
         if len(passage.split()) < MIN_WORDS:
             stage.drop(f"shorter than {MIN_WORDS} words", extract.name)
             continue

@@ -1,33 +1,26 @@
 """Folding the same report of several outlets into one.
 
-Two texts are the same report when they share most of their runs of five words, were published
-within days of each other, and the shorter one holds no number that the longer one lacks: a table
-or a correction with other figures is news of its own. What was folded is remembered by address.
-This module knows nothing of storage or indexes.
+Two texts are the same report when they are worded alike (`ingest.neardup`) and were published within
+days of each other. What was folded is remembered by address. This module knows nothing of storage or
+indexes.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ingest.articles import Article, same_site, url_key, word_count
+from ingest.neardup import MIN_RUNS, Wording, same_wording, wording
 
-RUN = 5  # words
 SAMPLED = 8  # one run in so many is looked up; all are compared afterwards
 COMMON = 40  # a run in more reports than this is boilerplate, and points at nothing
 ALIKE = 0.6  # shared of all runs
-INSIDE = 0.8  # shared of the shorter text's runs: an agency report that one outlet cut
 ALIKE_AT_HOME = 0.95  # one outlet writes many reports after one pattern
-MIN_RUNS = 8  # shorter texts must be equal
 WINDOW = timedelta(days=4)
 LONGER = 1.2  # a later report replaces the earliest as the one that is kept if so much longer
-
-_WORD = re.compile(r"\w+")
-_NUMBER = re.compile(r"(?<!\w)\d[\d.,]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +32,6 @@ class Folded:
     """Addresses of the folded ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What two texts are compared by."""
-
-    words: str
-    runs: frozenset[int]
-    numbers: frozenset[str]
-
-
 def fold(articles: Sequence[Article]) -> list[Folded]:
     """Group near-duplicates, each group by its earliest report, or a later one that tells far more.
 
@@ -55,10 +39,10 @@ def fold(articles: Sequence[Article]) -> list[Folded]:
         the groups by date, undated ones last; every article is in exactly one of them.
     """
     groups: list[list[Article]] = []
-    shapes: list[_Shape] = []
+    shapes: list[Wording] = []
     where: dict[int, list[int]] = defaultdict(list)
     for article in sorted(articles, key=_by_date):
-        shape = _shape(article.text)
+        shape = wording(article.text)
         found = next(
             (
                 group
@@ -80,18 +64,18 @@ def fold(articles: Sequence[Article]) -> list[Folded]:
 
 def same_report(one: str, two: str) -> bool:
     """Whether two texts are the same report, whatever their dates and outlets."""
-    return _overlaps(_shape(one), _shape(two), ALIKE)
+    return same_wording(wording(one), wording(two), ALIKE, cut=True)
 
 
 def without_known(folded: Sequence[Folded], known: Sequence[Article]) -> list[Folded]:
     """Those reports that are not among the known ones, by address or by text."""
     urls = {url_key(article.url) for article in known if article.url}
-    shapes = [(article, _shape(article.text)) for article in known]
+    shapes = [(article, wording(article.text)) for article in known]
 
     def told(report: Folded) -> bool:
         if any(url_key(url) in urls for url in (report.article.url, *report.also) if url):
             return True
-        shape = _shape(report.article.text)
+        shape = wording(report.article.text)
         return any(_same(report.article, shape, article, other) for article, other in shapes)
 
     return [report for report in folded if not told(report)]
@@ -101,21 +85,14 @@ def _by_date(article: Article) -> tuple[bool, datetime, str]:
     return article.published_at is None, article.published_at or datetime.max.replace(tzinfo=UTC), article.key
 
 
-def _shape(text: str) -> _Shape:
-    words = [word.casefold() for word in _WORD.findall(text)]
-    runs = frozenset(hash(tuple(words[i : i + RUN])) for i in range(len(words) - RUN + 1))
-    numbers = frozenset(number.rstrip(".,") for number in _NUMBER.findall(text))
-    return _Shape(" ".join(words), runs, numbers)
-
-
-def _marks(shape: _Shape) -> list[int]:
+def _marks(shape: Wording) -> list[int]:
     """Sampled by value, so that the same runs are sampled of every text; short texts by all words."""
     if len(shape.runs) < MIN_RUNS * SAMPLED:
         return [*shape.runs, hash(shape.words)]
     return [run for run in shape.runs if run % SAMPLED == 0]
 
 
-def _candidates(shape: _Shape, where: dict[int, list[int]]) -> Iterable[int]:
+def _candidates(shape: Wording, where: dict[int, list[int]]) -> Iterable[int]:
     """Groups that share a run, those that share most first."""
     votes: dict[int, int] = defaultdict(int)
     marks = [*_marks(shape), *(run for run in shape.runs if run % SAMPLED == 0)]
@@ -127,24 +104,12 @@ def _candidates(shape: _Shape, where: dict[int, list[int]]) -> Iterable[int]:
     return sorted(votes, key=lambda group: (-votes[group], group))[:20]
 
 
-def _same(article: Article, shape: _Shape, other: Article, other_shape: _Shape) -> bool:
+def _same(article: Article, shape: Wording, other: Article, other_shape: Wording) -> bool:
     one, two = article.published_at, other.published_at
     if one and two and abs(one - two) > WINDOW:
         return False
     home = bool(article.url) and bool(other.url) and same_site(article.url, other.url)
-    return _overlaps(shape, other_shape, ALIKE_AT_HOME if home else ALIKE)
-
-
-def _overlaps(one: _Shape, two: _Shape, alike: float) -> bool:
-    if one.words == two.words:
-        return True
-    small, large = sorted((one, two), key=lambda shape: len(shape.runs))
-    if len(small.runs) < MIN_RUNS or not small.numbers <= large.numbers:
-        return False
-    shared = len(small.runs & large.runs)
-    union = len(small.runs) + len(large.runs) - shared
-    inside = alike == ALIKE and shared >= INSIDE * len(small.runs)
-    return inside or shared >= alike * union
+    return same_wording(shape, other_shape, ALIKE_AT_HOME if home else ALIKE, cut=not home)
 
 
 def _kept(group: Sequence[Article]) -> Folded:

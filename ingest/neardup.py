@@ -1,7 +1,9 @@
-"""Near-duplicates among texts: MinHash over character shingles, candidates checked exactly.
+"""How alike texts are: replies by their characters, reports by their words and numbers.
 
-Signatures only find candidates; the decision is the Jaccard similarity of the shingle sets, so that
-a duplicate is never told by chance. Knows nothing of pairs.
+Replies (`near_duplicates`): MinHash over character shingles finds candidates; the decision is the
+Jaccard similarity of the shingle sets, so that a duplicate is never told by chance. Reports
+(`same_wording`): runs of words, also where one text is a part of the other, and no number that the
+other lacks. Knows nothing of pairs, articles or dates.
 
 Source: Broder, On the resemblance and containment of documents (1997); banding as in Leskovec,
 Rajaraman, Ullman, Mining of Massive Datasets, chapter 3.
@@ -12,6 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +78,57 @@ def jaccard(one: Shingles, other: Shingles) -> float:
         return float(longer == 0)
     common = len(np.intersect1d(one, other, assume_unique=True))
     return common / (len(one) + len(other) - common)
+
+
+# --- reports -------------------------------------------------------------------------------
+
+RUN = 5  # words
+MIN_RUNS = 8  # shorter texts must be equal
+_INSIDE = 0.8  # of the shorter text's runs: an agency report that one outlet cut
+_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"(?<!\w)\d[\d.,]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What two reports are compared by."""
+
+    words: str
+    """Folded, without punctuation."""
+    runs: frozenset[int]
+    """Hashes of `RUN` words."""
+    numbers: frozenset[str]
+
+
+def wording(text: str) -> Wording:
+    """The wording of a text."""
+    words = [word.casefold() for word in _WORD.findall(text)]
+    runs = frozenset(hash(tuple(words[i : i + RUN])) for i in range(len(words) - RUN + 1))
+    return Wording(" ".join(words), runs, frozenset(n.rstrip(".,") for n in _NUMBER.findall(text)))
+
+
+def same_wording(one: Wording, other: Wording, alike: float, *, cut: bool) -> bool:
+    """Whether two texts tell the same in the same words.
+
+    Args:
+        alike: least Jaccard similarity of their runs, above 0 to 1.
+        cut: whether one may be a part of the other.
+
+    Returns:
+        False also where the shorter one holds a number that the longer one lacks: a table or a
+        correction with other figures is a text of its own.
+    """
+    if one.words == other.words:
+        return True
+    small, large = sorted((one, other), key=lambda text: len(text.runs))
+    if len(small.runs) < MIN_RUNS or not small.numbers <= large.numbers:
+        return False
+    shared = len(small.runs & large.runs)
+    union = len(small.runs) + len(large.runs) - shared
+    return (cut and shared >= _INSIDE * len(small.runs)) or shared >= alike * union
+
+
+# --- hashing -------------------------------------------------------------------------------
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

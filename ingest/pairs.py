@@ -18,7 +18,8 @@ from engine.errors import InputError
 from engine.prompt import speaker_line
 from ingest.dialogue import Dialogue
 from ingest.ledger import Ledger
-from ingest.pii import PERSON, Pseudonyms, Scrubber
+from ingest.pii import Scrubber
+from ingest.pseudonyms import PERSON, Placeholders
 from ingest.rows import PairOptions, Row, pair_id, word_count
 from ingest.selection import capped, once, undecided
 from ingest.speakers import stage_named
@@ -57,7 +58,7 @@ def build_pairs(
     rows: list[Row] = []
     timelines: dict[str, tuple[tuple[str, float, float], ...]] = {}
     for source, own in _by_source(heard).items():
-        names, index, spans = Pseudonyms(), 0, []
+        names, index, spans = Placeholders(), 0, []
         for dialogue in own:
             kinds = None
             if scrubber:

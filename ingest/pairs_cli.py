@@ -65,7 +65,7 @@ def add_pairs_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentPar
         "--names",
         choices=("auto", "presidio", "speakers", "off"),
         default="auto",
-        help="whose names are replaced: those Presidio finds, or only the other speakers'",
+        help="whose names are replaced: all that are found, by Presidio or by form, or only the speakers'",
     )
     _add_common(pairs)
 

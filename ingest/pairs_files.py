@@ -20,8 +20,9 @@ from ingest.ledger import Ledger
 from ingest.outfiles import write_files
 from ingest.pairs import Built, build_pairs
 from ingest.pii import Checker, Scrubber
+from ingest.pii_names import NameChecker
 from ingest.pii_patterns import PatternChecker
-from ingest.pii_presidio import PresidioChecker, is_installed, load_analyzer
+from ingest.pii_presidio import PresidioChecker, is_installed, language_model, load_analyzer
 from ingest.rows import PairOptions
 from ingest.speakers import stage_named
 from ingest.split import Split, split_rows
@@ -92,7 +93,8 @@ def make_scrubber(mode: str, names: str, options: PairOptions) -> Scrubber | Non
 
     Args:
         mode: replace, drop or off.
-        names: auto (Presidio when installed), presidio, speakers (those of the transcript) or off.
+        names: auto (Presidio's language model when it is there, else names told by form), presidio,
+            speakers (those of the transcript) or off.
 
     Raises:
         InputError: Presidio is wanted and not usable.
@@ -101,7 +103,10 @@ def make_scrubber(mode: str, names: str, options: PairOptions) -> Scrubber | Non
         return None
     checkers: list[Checker] = [PatternChecker()]
     if names == "presidio" or (names == "auto" and is_installed()):
-        checkers.append(PresidioChecker(load_analyzer()))
+        finds_names = names == "presidio" or bool(language_model())
+        checkers.append(PresidioChecker(load_analyzer(names=finds_names)))
+    if names == "auto" and not (is_installed() and language_model()):
+        checkers.append(NameChecker())
     return Scrubber(checkers, (options.target, *options.aliases), pseudonymise=names != "off")
 
 

@@ -12,16 +12,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from engine.errors import InputError
 from engine.prompt import clean_text
 from ingest.dialogue import Dialogue
 from ingest.ledger import Stage
+from ingest.name_words import CAPITALISED_WORDS
 from ingest.pii_patterns import Finding, without_overlaps
+from ingest.pseudonyms import PERSON, Placeholders, name_key
 
-PERSON = "PERSON"
 PLACEHOLDER = re.compile(r"\[(?:EMAIL|PHONE|CARD|IBAN|SSN|NATIONAL_ID|IP|ADDRESS|PERSON)_\d+\]")
 _SOFT = str.maketrans("", "", "\u00ad\u034f\u180e")
 _GENERIC = re.compile(
@@ -29,15 +30,6 @@ _GENERIC = re.compile(
     r"man|woman|boy|girl|voice|question|answer|q|a|unknown|announcer|reporter|operator|student|teacher|"
     r"anchor|presenter|all|both|crowd|children|someone|others?)(?:[\s_-]*\d{1,3}|[\s_-]+[A-Z])?",
     re.IGNORECASE,
-)
-_WORDS_TOO = frozenset(
-    (
-        "will may mark grace hope rose faith joy art bill rich frank april june august summer dawn eve "
-        "ray sky ivy lily daisy ruby pearl amber jade chase grant wade drew pat jack rob sue gene young "
-        "long king day bush brown green white black gray grey church page rice stone wood hill lake field "
-        "price cook baker smith miller carter best case cross fox wolf bird love power banks wells waters "
-        "ford china israel victory guy major dean earl duke prince angel christian "
-    ).split()
 )
 
 
@@ -57,34 +49,6 @@ class Scrubbed:
     """For each utterance, what was found in it; names apart from the rest are `PERSON`."""
 
 
-@dataclass(slots=True)
-class Pseudonyms:
-    """What each thing of one document is called instead."""
-
-    names: dict[tuple[str, str], str] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def of(self, kind: str, value: str) -> str:
-        """The placeholder of a thing; a lone first or last name is the person whose name has it."""
-        key = (kind, _key(kind, value))
-        if key not in self.names and kind == PERSON:
-            wholes = {v for (k, name), v in self.names.items() if k == PERSON and key[1] in name.split()}
-            if len(wholes) == 1:
-                self.names[key] = wholes.pop()
-        if key not in self.names:
-            self.counts[kind] = self.counts.get(kind, 0) + 1
-            self.names[key] = f"[{kind}_{self.counts[kind]}]"
-        return self.names[key]
-
-
-def _key(kind: str, value: str) -> str:
-    folded = unicodedata.normalize("NFKC", value).casefold()
-    if kind in (PERSON, "ADDRESS"):
-        folded = re.sub(r"['’]s?$", "", " ".join(re.findall(r"[\w'’-]+", folded)))
-        return folded
-    return re.sub(r"[^\w@+]", "", folded)
-
-
 class Scrubber:
     """Replaces what the checkers find."""
 
@@ -97,20 +61,20 @@ class Scrubber:
         pseudonymise: whether the other speakers' names are replaced too.
         """
         self._checkers = tuple(checkers)
-        self._target = {_key(PERSON, name) for name in target}
+        self._target = {name_key(PERSON, name) for name in target}
         self._target_parts = {part for name in self._target for part in name.split()}
         self._pseudonymise = pseudonymise
 
-    def scrub(self, dialogue: Dialogue, stage: Stage, pseudonyms: Pseudonyms | None = None) -> Scrubbed:
+    def scrub(self, dialogue: Dialogue, stage: Stage, placeholders: Placeholders | None = None) -> Scrubbed:
         """The dialogue with placeholders; counts its utterances.
 
         Args:
-            pseudonyms: shared by the dialogues of one document.
+            placeholders: shared by the dialogues of one document.
 
         Raises:
             InputError: a checker failed; nothing may be written then.
         """
-        names = pseudonyms if pseudonyms is not None else Pseudonyms()
+        names = placeholders if placeholders is not None else Placeholders()
         speakers = list(dict.fromkeys(u.speaker for u in dialogue.utterances if u.speaker))
         others = [s for s in speakers if not self._is_target(s) and not _GENERIC.fullmatch(s.strip())]
         renamed: dict[str, str] = {}
@@ -132,7 +96,7 @@ class Scrubber:
         return Scrubbed(replace(dialogue, utterances=tuple(out)), tuple(kinds))
 
     def clean(
-        self, text: str, names: Pseudonyms, people: re.Pattern[str] | None = None
+        self, text: str, names: Placeholders, people: re.Pattern[str] | None = None
     ) -> tuple[str, tuple[str, ...]]:
         """A text with placeholders, and the kinds that were found in it."""
         # invisible characters would hide a number here, and be removed later by the trainer
@@ -163,7 +127,7 @@ class Scrubber:
         return without_overlaps(kept)
 
     def _is_target(self, name: str) -> bool:
-        key = _key(PERSON, name)
+        key = name_key(PERSON, name)
         return key in self._target or (" " not in key and key in self._target_parts)
 
 
@@ -172,9 +136,11 @@ def _name_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
     wanted: set[str] = set()
     for name in names:
         words = [w for w in name.split() if w[0].isalpha()]
-        if len(words) > 1 or (words and words[0].casefold() not in _WORDS_TOO):
+        if len(words) > 1 or (words and words[0].casefold() not in CAPITALISED_WORDS):
             wanted.add(name)
-        wanted |= {w for w in words if len(w) > 2 and w[0].isupper() and w.casefold() not in _WORDS_TOO}
+        wanted |= {
+            w for w in words if len(w) > 2 and w[0].isupper() and w.casefold() not in CAPITALISED_WORDS
+        }
     wanted |= {w.title() for w in wanted if w.isupper() and len(w) > 3}
     if not wanted:
         return None

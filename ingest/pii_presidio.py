@@ -1,4 +1,9 @@
-"""Presidio as the finder of names, used when it is installed. Knows nothing of what is done with them."""
+"""Presidio as a checker, used when it is installed: numbers and IDs, and names where it has a language model.
+
+Nothing is downloaded here. Presidio's language model is not on PyPI; without one its recognisers of
+forms run over a blank pipeline, and names are left to `ingest.pii_names`. Knows nothing of what is
+done with findings.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,10 @@ from engine.errors import InputError
 from ingest.pii_patterns import Finding
 
 _MODELS = ("en_core_web_lg", "en_core_web_md", "en_core_web_sm")
+_ONLINE = ("EmailRecognizer", "UrlRecognizer")
+"""They fetch a list of domains; e-mail addresses are found by `ingest.pii_patterns` anyway."""
 KINDS = {
     "PERSON": "PERSON",
-    "EMAIL_ADDRESS": "EMAIL",
     "PHONE_NUMBER": "PHONE",
     "CREDIT_CARD": "CARD",
     "IBAN_CODE": "IBAN",
@@ -30,25 +36,50 @@ def is_installed() -> bool:
     return importlib.util.find_spec("presidio_analyzer") is not None
 
 
-def load_analyzer() -> Any:
-    """Presidio's analyzer over the spaCy model that is installed; downloads nothing.
+def language_model() -> str:
+    """The spaCy model that is installed and finds names; empty when none is."""
+    return next((name for name in _MODELS if importlib.util.find_spec(name)), "")
+
+
+def load_analyzer(*, names: bool = True) -> Any:
+    """Presidio's analyzer.
+
+    Args:
+        names: whether it must find names, for which it needs a language model.
 
     Raises:
-        InputError: the package or every model is missing.
+        InputError: the package is missing, or the model that names need.
     """
     if not is_installed():
         raise InputError("Presidio is not installed: pip install presidio-analyzer, or use --names speakers.")
-    model = next((name for name in _MODELS if importlib.util.find_spec(name)), None)
-    if model is None:
+    model = language_model()
+    if names and not model:
         raise InputError(
             "Presidio is installed but its language model is not: python -m spacy download en_core_web_lg, "
-            "or use --names speakers."
+            "or use --names auto or speakers."
         )
     presidio = importlib.import_module("presidio_analyzer")
+    registry = presidio.RecognizerRegistry()
+    registry.load_predefined_recognizers(languages=["en"])
+    for name in _ONLINE:
+        registry.remove_recognizer(name)
+    engine = _engine(model) if names else _blank_engine()
+    return presidio.AnalyzerEngine(nlp_engine=engine, registry=registry, supported_languages=["en"])
+
+
+def _engine(model: str) -> Any:
     provider = importlib.import_module("presidio_analyzer.nlp_engine").NlpEngineProvider(
         nlp_configuration={"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": model}]}
     )
-    return presidio.AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
+    return provider.create_engine()
+
+
+def _blank_engine() -> Any:
+    """An engine that parts words and knows nothing more; `load` would look for a model."""
+    kind = importlib.import_module("presidio_analyzer.nlp_engine").SpacyNlpEngine
+    engine = kind(models=[{"lang_code": "en", "model_name": "blank"}])
+    engine.nlp = {"en": importlib.import_module("spacy").blank("en")}
+    return engine
 
 
 class PresidioChecker:

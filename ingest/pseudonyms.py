@@ -1,14 +1,19 @@
-"""Other people's names, replaced by the same invented names everywhere.
+"""What people and things are called instead: the same thing by the same word everywhere.
 
-All people are made known first; then labels and texts are rewritten in one pass, so that a
-replacement is never replaced again. Names of people who are only talked about are not known here:
-they are left to the filter of personal data. This module knows no chat format.
+`Pseudonyms` gives people invented names, as chats need them, where names are all there is of people.
+All are made known first; then labels and texts are rewritten in one pass, so that a replacement is
+never replaced again. `Placeholders` numbers whatever a checker of personal data finds: `[EMAIL_1]`,
+`[PERSON_2]`. People who are only talked about are found by checkers alone. Knows no file format.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ingest.name_words import LOWER_CASE_WORDS
 
 _NAMES = """
 Alex Robin Sam Jordan Casey Riley Morgan Jamie Avery Quinn Taylor Dana Kim Lee Toni Nico Sasha Noa Remy
@@ -17,14 +22,6 @@ Nicky Parker Peyton Reese Rowan Rory Shay Skyler Stevie Sydney Tatum Terry Vic W
 """
 NAMES = tuple(_NAMES.split())
 
-# Names that are also common words: only their capitalised form is taken for a name.
-_COMMON = """
-art bill bob chance chase christian dawn dean drew earl faith frank grace grant hank happy hope hunter
-iris ivy jack jay joy june april may august summer autumn lily mark max mercy miles nick pat pearl ray
-rich rob rose ruby sky sonny sue sunny victor violet wade ward will wood king price young long green
-brown white black gray grey stone rain star love angel baby bear the and der die das van von del las los mia
-"""
-_WORDS = frozenset(_COMMON.split())
 _TITLE_WORDS = "dr mr mrs ms prof sir von van der de la del di da den el al bin ibn the and"
 _TITLES = frozenset(_TITLE_WORDS.split())
 _PART = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
@@ -33,6 +30,7 @@ _HANDLE = re.compile(r"(?<![\w.+/@-])@([A-Za-z0-9_](?:[\w.]{0,30}\w)?)")
 _EVERYBODY = frozenset({"everyone", "here", "all", "channel", "role", "someone", "alle", "todos"})
 
 
+PERSON = "PERSON"
 Key = tuple[str, str]
 """Platform, and a person's id there."""
 
@@ -111,9 +109,9 @@ class Pseudonyms:
         folded = term.casefold()
         if not whole and folded in self._kept:
             return  # another person's first name that the target bears too
-        if not whole and (folded in _WORDS or len(term) <= 2):
+        if not whole and (folded in LOWER_CASE_WORDS or len(term) <= 2):
             self._exact.setdefault(term[:1].upper() + term[1:], person)
-        elif whole and (folded in _WORDS or (len(term) <= 2 and term.isascii())):
+        elif whole and (folded in LOWER_CASE_WORDS or (len(term) <= 2 and term.isascii())):
             self._exact.setdefault(term[:1].upper() + term[1:], person)
             self._person.setdefault(folded, person)
         else:
@@ -136,7 +134,7 @@ class Pseudonyms:
         return self._names[person]
 
     def _compile(self) -> re.Pattern[str]:
-        folded = [t for t in self._person if t not in _WORDS and (len(t) > 2 or not t.isascii())]
+        folded = [t for t in self._person if t not in LOWER_CASE_WORDS and (len(t) > 2 or not t.isascii())]
         parts = [rf"(?i:{_bounded(t)})" for t in sorted(folded, key=len, reverse=True)]
         parts += [_bounded(t) for t in sorted(self._exact, key=len, reverse=True)]
         return re.compile("|".join(parts) or r"(?!)")
@@ -160,6 +158,34 @@ class Pseudonyms:
         if name == "Person":  # "@Person 60", made by `_invent`
             return match[0]
         return f"@{self.label(name)}"
+
+
+@dataclass(slots=True)
+class Placeholders:
+    """What each thing of one document is called instead."""
+
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def of(self, kind: str, value: str) -> str:
+        """The placeholder of a thing; a lone first or last name is the person whose name has it."""
+        key = (kind, name_key(kind, value))
+        if key not in self.names and kind == PERSON:
+            wholes = {v for (k, name), v in self.names.items() if k == PERSON and key[1] in name.split()}
+            if len(wholes) == 1:
+                self.names[key] = wholes.pop()
+        if key not in self.names:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            self.names[key] = f"[{kind}_{self.counts[kind]}]"
+        return self.names[key]
+
+
+def name_key(kind: str, value: str) -> str:
+    """A thing's name without what differs between its mentions: case, punctuation, a genitive's s."""
+    folded = unicodedata.normalize("NFKC", value).casefold()
+    if kind in (PERSON, "ADDRESS"):
+        return re.sub(r"['’]s?$", "", " ".join(re.findall(r"[\w'’-]+", folded)))
+    return re.sub(r"[^\w@+]", "", folded)
 
 
 def _bounded(term: str) -> str:

@@ -1,7 +1,7 @@
-"""Web pages by address: robots.txt obeyed, hosts visited at their pace, articles extracted.
+"""Web pages by address: robots.txt obeyed, hosts visited at their pace, articles extracted, each once.
 
-Fetching, addresses that may be visited and robots.txt are the fetcher's (`ingest.fetch`,
-`ingest.robots`); this module sees them through two small seams.
+How pages are fetched, paced and limited is the fetcher's (`ingest.fetch`), what robots.txt says
+`ingest.robots`'s, and what was read before `ingest.page_store`'s.
 """
 
 from __future__ import annotations
@@ -10,54 +10,46 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from ingest.articles import canonical_url, sane_date
 from ingest.extract import Extract
-from ingest.fetch import PAGE_TYPES, Fetched
+from ingest.fetch import PAGE_TYPES, Fetcher, shown
 from ingest.fetch_errors import FetchError
 from ingest.ledger import Stage
+from ingest.page_store import PageStore
 from ingest.pages import read_page
+from ingest.robots import Robots
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 
 
-class Fetch(Protocol):
-    """What fetches a page."""
-
-    async def get(self, url: str, types: tuple[str, ...]) -> Fetched:
-        """The answer. Raises FetchError."""
-
-
-class Rules(Protocol):
-    """What a site allows."""
-
-    async def check(self, url: str) -> None:
-        """Raises Disallowed or FetchError."""
-
-
 async def read_pages(
     urls: Iterable[str],
-    fetch: Fetch,
-    rules: Rules,
+    fetcher: Fetcher,
     stage: Stage,
-    done: Callable[[Extract | None], None] | None = None,
+    *,
+    store: PageStore | None = None,
+    done: Callable[[], None] = lambda: None,
 ) -> list[Extract]:
     """The articles of pages, in the order of their addresses.
 
     Args:
         urls: http or https; those that mean the same page are read once.
-        fetch: paces its hosts itself.
-        rules: robots.txt.
+        fetcher: entered; paces its hosts itself.
         stage: counts pages.
-        done: called after each page, with its article where there is one.
+        store: pages of earlier runs, which are not fetched again; new ones are added as they come.
+        done: called after each page.
 
     Returns:
-        one extract for each page that could be read.
+        one extract for each page that could be read, now or earlier.
+
+    Raises:
+        StorageError: the store cannot be written.
     """
+    robots = Robots(fetcher)
     gate = asyncio.Semaphore(AT_ONCE)
     wanted: dict[str, str] = {}
     for url in urls:
@@ -69,29 +61,32 @@ async def read_pages(
         else:
             wanted[key] = url
 
-    async def one(url: str) -> Extract | None:
-        async with gate:
-            found = await _read(url, fetch, rules, stage)
-        if done is not None:
-            done(found)
+    async def one(key: str, url: str) -> Extract | None:
+        found = store.get(key) if store is not None else None
+        if found is not None:
+            stage.keep()
+        else:
+            async with gate:
+                found = await _read(url, fetcher, robots, stage)
+            if found is not None and store is not None:
+                store.add(key, found)
+        done()
         return found
 
-    return [e for e in await asyncio.gather(*map(one, wanted.values())) if e is not None]
+    found = await asyncio.gather(*(one(key, url) for key, url in wanted.items()))
+    return [page for page in found if page is not None]
 
 
-async def _read(url: str, fetch: Fetch, rules: Rules, stage: Stage) -> Extract | None:
-    shown = url.split("?", 1)[0]
+async def _read(url: str, fetcher: Fetcher, robots: Robots, stage: Stage) -> Extract | None:
     try:
-        await rules.check(url)
-        answer = await fetch.get(url, PAGE_TYPES)
-        if answer.url != url:
-            await rules.check(answer.url)  # a redirect may lead to where robots are not wanted
+        await robots.check(url)
+        answer = await fetcher.get(url, PAGE_TYPES, allowed=robots.check)
         page = await asyncio.to_thread(read_page, answer.body, answer.content_type, answer.url)
     except FetchError as exc:
-        stage.drop(exc.reason, shown)
+        stage.drop(exc.reason, shown(url))
         return None
     stage.keep()
-    log.info("page read: %s", shown)
+    log.info("page read: %s", shown(url))
     host = urlsplit(page.url or answer.url).hostname or ""
     return Extract(
         name=url,

@@ -11,8 +11,8 @@ import pytest
 from engine.errors import InputError
 from ingest.book_pairs import book_pairs, chunk_paragraphs, noun_phrase, spoken
 from ingest.books import read_book
+from ingest.books_cli import add_parser
 from ingest.ledger import Ledger, Stage
-from ingest.text_cli import add_parser
 
 SENTENCE = "The old pilot looked across the brown river and spoke of the night when the boat went down."
 PARAGRAPH = " ".join([SENTENCE] * 6)  # 108 words

@@ -8,18 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine.database import migrate
+from engine.feedback import OPT_OUT, RATING, opt_out_scope, rating_scope
 from engine.history import SqlHistory
 from engine.types import Decision, FinishReason, Incoming, Passage, Result
-from ingest.conversations import (
-    OPT_OUT,
-    RATING,
-    ExportOptions,
-    conversation_pairs,
-    opt_out_scope,
-    rating_scope,
-    read_exchanges,
-    score,
-)
+from ingest.conversations import ExportOptions, conversation_pairs, read_exchanges, score
 from ingest.jsonl import Row
 from ingest.ledger import Ledger
 
@@ -87,14 +79,18 @@ async def test_export_takes_good_replies_and_counts_the_others(url: str) -> None
         down = await chat.say("Wrong?")
         await history.set_setting(rating_scope(down), RATING, "down")
         up = await chat.say("Liked?", "Ferry.")
-        await history.set_setting(rating_scope(up), RATING, "up")
+        tie = await chat.say("Disputed?", "No")
+        for reply, votes in ((up, "up up down"), (tie, "up down")):
+            for number, thumb in enumerate(votes.split()):
+                scope = rating_scope(reply, ("discord", str(number)))
+                await history.set_setting(scope, RATING, thumb)
     rows, dropped = await export(url)
     assert dropped == {
         "replaced by /retry": 1,
         "not grounded in passages": 1,
         "ended by length": 1,
         "never delivered": 1,
-        "score below 0.5": 1,
+        "score below 0.5": 2,
         "rated down": 1,
     }
     assert [row["response"] for row in rows] == [GOOD, "Ferry."]
@@ -111,7 +107,7 @@ async def test_export_leaves_out_who_opted_out_as_asker_and_as_context(url: str)
         await chat.say("Before all", user="2", name="Bea", group=True)
         await chat.say("My secret", user="1", group=True)
         await chat.say("Maria, what was that?", user="2", name="Bea", group=True)
-        out = opt_out_scope(Incoming("discord", "9", "0", "1", "Maria", ""))
+        out = opt_out_scope("discord", "1")
         assert out == "user:discord:1"
         await history.set_setting(out, OPT_OUT, "1")
     rows, dropped = await export(url, with_context=False)

@@ -8,22 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from two_voices import LINES, Told, error_rate, needs_espeak, record
+from two_voices import LINES, Told, error_rate, need_voices, needs_espeak, record
 
 from engine.errors import ConfigError, InputError
 from ingest.audio import SAMPLE_RATE, decode_audio
-from ingest.diarize import VoiceDiarizer, VoiceOptions, best_path, in_order, joined, merged, quietest
+from ingest.diarize import VoiceDiarizer, VoiceOptions, in_order, joined
 from ingest.diarizers import make_diarizer, pyannote_spans, sortformer_spans
 from ingest.rttm import parse_rttm, rttm_text
 from ingest.speakers import Span
+from ingest.voice_count import clustered, find_voices, separation
+from ingest.voice_turns import Heard, best_path, quietest
+from ingest.voices import Region, Vectors
 
 JFK = Path(os.environ.get("UNDERSTUDY_JFK", "/nowhere/jfk.flac"))
 
 
 @pytest.fixture(scope="module")
 def diarizer() -> VoiceDiarizer:
-    pytest.importorskip("resemblyzer", reason="pip install --no-deps resemblyzer, see docs/ingest-audio.md")
-    pytest.importorskip("spectralcluster")
+    need_voices()
     return VoiceDiarizer()
 
 
@@ -63,6 +65,26 @@ def test_voice_diarizer_turns_without_pause_errs_under_five_per_cent(
     found = diarizer.diarize(tight.samples, SAMPLE_RATE)
     assert error_rate(tight.spans, found) <= 0.05
     assert all(right_speaker(tight, found))
+
+
+@needs_espeak
+@pytest.mark.parametrize(
+    "voices",
+    [
+        ("en-gb+m3", "en-us+m7"),  # two men
+        ("en-us+f1", "en-us+f5"),  # two women who sound much alike
+        ("en-us+f3", "en-gb+m3", "en-us+m7"),
+    ],
+)
+def test_voice_diarizer_similar_voices_are_told_apart(
+    tmp_path: Path, diarizer: VoiceDiarizer, voices: tuple[str, ...]
+) -> None:
+    lines = [(voices[i % len(voices)], text) for i, (_, text) in enumerate(LINES + LINES[:3])]
+    talk = record(lines, tmp_path)
+    found = diarizer.diarize(talk.samples, SAMPLE_RATE)
+    assert len({span.speaker for span in found}) == len(voices)
+    assert error_rate(talk.spans, found) <= 0.05
+    assert all(right_speaker(talk, found))
 
 
 @needs_espeak
@@ -117,12 +139,57 @@ def test_best_path_is_the_best_of_all_paths() -> None:
     assert abs(worth(tuple(best_path(scores, 0.25))) - max(map(worth, product(range(3), repeat=7)))) < 1e-6
 
 
-def test_merged_similar_clusters_become_one() -> None:
-    base = np.eye(4, dtype=np.float32)
-    near = base[0] * 0.95 + base[1] * 0.3
-    points = np.stack([base[0], near / np.linalg.norm(near), base[2], base[2]])
-    assert len(set(merged(points, np.array([0, 1, 2, 2]), 0.76).tolist())) == 2
-    assert len(set(merged(points, np.array([0, 1, 2, 2]), 0.99).tolist())) == 3
+def crowd(centres: list[int], count: int, width: float = 0.25, seed: int = 4) -> Vectors:
+    """Vectors around unit directions, as one voice's windows lie around its mean."""
+    rng = np.random.default_rng(seed)
+    points = np.concatenate(
+        [np.eye(64)[at] * 4 + np.eye(64)[0] + rng.normal(0, width * 2, (count, 64)) for at in centres]
+    )
+    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True), np.float32)
+
+
+def test_separation_halves_of_one_crowd_touch_and_two_crowds_do_not() -> None:
+    one, two = crowd([1], 120), crowd([1, 2], 60)
+    half = (one[:, 5] > np.median(one[:, 5])).astype(np.int64)
+    assert separation(one, half) < 6.0 < separation(two, np.repeat([0, 1], 60))
+    assert separation(one, np.zeros(120, np.int64)) == float("inf")
+
+
+def test_clustered_crowds_of_unlike_size_are_told_apart() -> None:
+    pytest.importorskip("spectralcluster")
+    points = np.concatenate([crowd([1, 2], 80), crowd([3], 20, seed=5)])
+    labels = clustered(points, 3)
+    assert [len(set(part.tolist())) for part in (labels[:80], labels[80:160], labels[160:])] == [1, 1, 1]
+    assert len(set(labels.tolist())) == 3
+    assert set(clustered(points[:5], 3).tolist()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("centres", "speakers"), [([1], 0), ([1, 2], 0), ([1, 2, 3, 4], 0), ([1], 2), ([1, 2], 1)]
+)
+def test_find_voices_counts_the_crowds_or_obeys(centres: list[int], speakers: int) -> None:
+    pytest.importorskip("spectralcluster")
+    heard = [
+        Heard(Region(at * 10.0, at * 10.0 + 8), at * 10.0 + np.arange(40) * 0.2, crowd([at], 40, seed=at))
+        for at in centres
+    ]
+
+    def listen(region: Region) -> Heard:
+        (whole,) = [h for h in heard if h.region.start_s <= region.start_s < h.region.end_s]
+        inside = (whole.times >= region.start_s) & (whole.times < region.end_s)
+        return Heard(region, whole.times[inside], whole.vectors[inside])
+
+    voices = find_voices(
+        np.zeros(60 * SAMPLE_RATE, np.float32),
+        heard,
+        listen,
+        speakers=speakers,
+        most=8,
+        gap=6.0,
+        switch_cost=0.3,
+        max_points=1500,
+    )
+    assert voices.shape == (speakers or len(centres), 64)
 
 
 def test_quietest_finds_the_dip() -> None:
@@ -152,6 +219,16 @@ def test_sortformer_spans_lines_become_spans() -> None:
         sortformer_spans(["oops"])
     with pytest.raises(InputError, match="Nobody speaks"):
         sortformer_spans([])
+
+
+def test_pyannote_spans_of_the_real_annotation_and_its_rttm() -> None:
+    core = pytest.importorskip("pyannote.core", reason="pip install pyannote.core")
+    annotation = core.Annotation(uri="talk")
+    annotation[core.Segment(1.2, 2.0), "B"] = "SPEAKER_00"  # overlaps the other
+    annotation[core.Segment(0.5, 1.5)] = "SPEAKER_01"
+    wanted = [Span(0.5, 1.5, "SPEAKER_00"), Span(1.2, 2.0, "SPEAKER_01")]
+    assert pyannote_spans(annotation) == wanted
+    assert in_order(parse_rttm(annotation.to_rttm(), "talk.rttm")) == wanted
 
 
 def test_pyannote_spans_both_versions_become_spans() -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from engine.errors import ConfigError, InputError
 from ingest.documents import read_knowledge
+from ingest.documents_cli import add_parser
 from ingest.extract import Extract, extract_file
 from ingest.extract_out import extract_pairs, write_knowledge
 from ingest.ledger import Stage
-from ingest.text_cli import add_parser
 
 WORDS = "The ferry crosses the river every morning and carries letters, hens and one tired mule. "
 

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from engine.errors import InputError
+from ingest import pairs_files, pii_presidio
 from ingest.dialogue import Dialogue, Utterance
 from ingest.ledger import Ledger, Stage
-from ingest.pii import Pseudonyms, Scrubber
+from ingest.pii import Scrubber
+from ingest.pii_names import NameChecker
 from ingest.pii_patterns import Finding, PatternChecker
-from ingest.pii_presidio import PresidioChecker
+from ingest.pii_presidio import PresidioChecker, load_analyzer
+from ingest.pseudonyms import Placeholders
+from ingest.rows import PairOptions
 
 
 def found(text: str) -> list[tuple[str, str]]:
@@ -150,6 +154,68 @@ def test_scrub_presidio_names_are_consistent_and_target_stays() -> None:
     assert got == [("Q", "[PERSON_1] met Ada Lovelace in London"), ("Ada", "[PERSON_1] did")]
 
 
+@pytest.fixture(scope="module")
+def blank_presidio() -> PresidioChecker:
+    """The real package over a blank pipeline: it needs no language model, and loads nothing."""
+    pytest.importorskip("presidio_analyzer", reason='pip install "understudy[pii]"')
+    return PresidioChecker(load_analyzer(names=False))
+
+
+def test_presidio_without_a_language_model_finds_forms_and_our_names_go_beside_it(
+    blank_presidio: PresidioChecker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    def refuse(*args: Any) -> Any:
+        raise AssertionError("it must not go online")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    text = "Mrs. Harper paid with 4111 1111 1111 1111 and wrote to a.b@mail.example.org"
+    assert [(f.kind, text[f.start : f.end]) for f in blank_presidio.find(text)] == [
+        ("CARD", "4111 1111 1111 1111")
+    ]
+    got = scrub([("Ada", text)], checkers=[PatternChecker(), blank_presidio, NameChecker()])
+    assert got == [("Ada", "Mrs. [PERSON_1] paid with [CARD_1] and wrote to [EMAIL_1]")]
+
+
+def test_load_analyzer_names_without_a_model_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pii_presidio, "is_installed", lambda: True)
+    monkeypatch.setattr(pii_presidio, "language_model", lambda: "")
+    with pytest.raises(InputError, match="--names auto"):
+        load_analyzer()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("I met Margaret Whitlock yesterday.", ["Margaret Whitlock"]),
+        ("Margaret's boat and Dr. Osei's house", ["Margaret", "Osei"]),
+        ("my name is Kwame, and his name was Tom Reed", ["Kwame", "Tom Reed", "Tom Reed"]),
+        ("Thomas on Monday, James Monday or not", ["Thomas", "James"]),
+        ("we saw Rose Miller and Will P. Stone", ["Rose Miller", "Will P. Stone"]),
+        ("Rose Miller bloomed. Will you come? May I?", []),
+        ("The rose is red; we will mark the price in june.", []),
+        ("In London the River Thames was high.", []),
+        ("José and María sailed", ["José", "María"]),
+        ("annals of Annapolis and Johnstown", []),
+    ],
+)
+def test_names_told_by_form(text: str, names: list[str]) -> None:
+    assert sorted(text[f.start : f.end] for f in NameChecker().find(text)) == sorted(names)
+
+
+def test_make_scrubber_auto_finds_third_persons_with_and_without_presidio(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pairs_files, "language_model", lambda: "")
+    for installed in (True, False):
+        monkeypatch.setattr(pairs_files, "is_installed", lambda installed=installed: installed)
+        monkeypatch.setattr(pairs_files, "load_analyzer", lambda names: Analyzer())
+        scrubber = pairs_files.make_scrubber("replace", "auto", PairOptions("Ada"))
+        assert scrubber is not None
+        assert scrubber.clean("Margaret told Ada so", Placeholders())[0] == "[PERSON_1] told Ada so"
+
+
 class Broken:
     def find(self, text: str) -> list[Finding]:
         raise RuntimeError("model gone")
@@ -162,8 +228,8 @@ def test_scrub_checker_that_raises_stops_the_stage_without_the_text() -> None:
     assert "secret" not in str(caught.value) and stage.went_out == 0
 
 
-def test_pseudonyms_ambiguous_first_name_is_its_own_person() -> None:
-    names = Pseudonyms()
+def test_placeholders_ambiguous_first_name_is_its_own_person() -> None:
+    names = Placeholders()
     one, two = names.of("PERSON", "Ann Lee"), names.of("PERSON", "Ann Ray")
     assert len({one, two, names.of("PERSON", "Ann")}) == 3
     assert names.of("PERSON", "lee’s") == one

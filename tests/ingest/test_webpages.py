@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from ingest.extract import Extract
 from ingest.fetch import Fetched, Fetcher, Validators
 from ingest.fetch_errors import FetchError, HttpStatus, WrongType
 from ingest.ledger import Stage
-from ingest.robots import Robots
 from ingest.webpages import read_pages
 
+Allowed = Callable[[str], Awaitable[None]]
 TEXT = "The ferry crosses the river every morning and carries letters, hens and one tired mule. " * 5
 
 
@@ -30,9 +31,18 @@ class Web:
         self.asked: list[str] = []
         self.delays: list[float] = []
 
-    async def get(self, url: str, types: tuple[str, ...], *, max_bytes: int | None = None) -> Fetched:
+    async def get(
+        self,
+        url: str,
+        types: tuple[str, ...],
+        *,
+        max_bytes: int | None = None,
+        allowed: Allowed | None = None,
+    ) -> Fetched:
         self.asked.append(url)
         at = self.moved.get(url, url)
+        if at != url and allowed is not None:
+            await allowed(at)
         body = self.pages.get(at, HttpStatus(404))
         if isinstance(body, FetchError):
             raise body
@@ -45,7 +55,7 @@ class Web:
 
 async def read(web: Web, *urls: str) -> tuple[list[Extract], Stage]:
     stage = Stage("pages")
-    found = await read_pages(urls, web, Robots(cast(Fetcher, web)), stage)
+    found = await read_pages(urls, cast(Fetcher, web), stage)
     assert stage.came_in == stage.went_out + sum(stage.dropped.values()) == len(urls)
     return found, stage
 

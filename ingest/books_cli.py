@@ -1,0 +1,71 @@
+"""`understudy ingest book`: its arguments, and what it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest.command import Subparsers, add_command, file_bytes, with_progress, write_pairs
+
+if TYPE_CHECKING:
+    from ingest.jsonl import Row
+
+
+def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add `book` to the sub-commands of `ingest`."""
+    book = add_command(subparsers, "book", "make pairs of plain-text books", run_book, out="pairs")
+    book.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Project Gutenberg text files")
+    book.add_argument("--author", default="", metavar="NAME", help="refuse books whose header names another")
+    book.add_argument("--min-words", type=int, default=200, metavar="N", help="of a passage (200)")
+    book.add_argument("--max-words", type=int, default=500, metavar="N", help="of a passage (500)")
+
+
+def run_book(args: argparse.Namespace) -> int:
+    """Write pairs of books. Raises UnderstudyError."""
+    from engine.errors import InputError
+    from ingest.book_pairs import book_pairs
+    from ingest.books import read_book
+    from ingest.charsets import decode
+    from ingest.extract_out import slug
+    from ingest.ledger import Ledger
+
+    if not 1 <= args.min_words <= args.max_words:
+        raise InputError(
+            f"--min-words {args.min_words} and --max-words {args.max_words} leave nothing between."
+        )
+    ledger = Ledger()
+    books, paragraphs = ledger.stage("books", "books"), ledger.stage("clean", "paragraphs")
+    passages, speech = ledger.stage("passages", "paragraphs"), ledger.stage("talk", "speeches")
+    rows: dict[str, Row] = {}
+    refused: list[str] = []
+    repeats = 0
+    for path in with_progress(args.files, "reading"):
+        try:
+            book = read_book(decode(file_bytes(path)), path.name, paragraphs)
+        except InputError as exc:
+            books.drop("refused", path.name)
+            refused.append(str(exc))
+            continue
+        if args.author and book.author and not _same_author(args.author, book.author):
+            books.drop(f"by another author ({book.author})", path.name)
+            refused.append(f"{path} is by {book.author}, not by {args.author}.")
+            continue
+        books.keep()
+        made = book_pairs(
+            book, slug(book.title), passages, speech, min_words=args.min_words, max_words=args.max_words
+        )
+        for row in made:
+            repeats += row["id"] in rows
+            rows[row["id"]] = row
+    unique = ledger.stage("pairs", "pairs")
+    unique.keep(len(rows))
+    if repeats:
+        unique.drop("same pair again", count=repeats)
+    return write_pairs(args, ledger, args.out, list(rows.values()), refused)
+
+
+def _same_author(wanted: str, found: str) -> bool:
+    """Whether two spellings share the surname, such as `Mark Twain (Samuel Clemens)` and `Twain, Mark`."""
+    one, other = ({w.strip("().").casefold() for w in n.replace(",", " ").split()} for n in (wanted, found))
+    return one <= other or other <= one
