@@ -64,8 +64,12 @@ class Manifest(BaseModel):
     template_hash: Sha256
     weights_hash: Sha256
     data_hash: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-    rank: int = Field(ge=1)
-    alpha: float = Field(gt=0.0)
+    method: Literal["lora", "rslora", "dora", "prefix", "p-tuning"] = "lora"
+    serving: str = ""
+    """Where it cannot be served; empty: it can be stacked."""
+    rank: int = Field(ge=0)
+    """0 where there are no matrices (prefix tuning)."""
+    alpha: float = Field(ge=0.0)
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     target_modules: list[str]
     use_rslora: bool = False

@@ -22,8 +22,6 @@ from trainer.pretrain_config import PretrainConfig
 log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
-CARD_CASES = 200
-"""Generated held-out cases of each skill behind the card's numbers."""
 
 
 class BaseRecipe(BaseModel):
@@ -128,7 +126,7 @@ def export(recipe: BaseRecipe, say: Say = lambda _: None) -> dict[str, Any]:
     """Write the best checkpoint as a folder that transformers loads, with its card."""
     from transformers import AutoTokenizer
 
-    from trainer.card import card_text, read_run, write_curve
+    from trainer.card import PROBE_CASES, Stage, card_text, read_lineage, read_run, write_curve, write_lineage
     from trainer.llama import export_hf
     from trainer.pretrain import load_model
     from trainer.probe import probe
@@ -136,16 +134,22 @@ def export(recipe: BaseRecipe, say: Say = lambda _: None) -> dict[str, Any]:
     best = recipe.checkpoints / "best.pt"
     if not best.is_file():
         raise InputError(f"{best} does not exist yet; train first.")
+    config = PretrainConfig.model_validate(recipe.pretrain_fields())
     model = load_model(best)
+    run = read_run(recipe.checkpoints / "log.jsonl")
+    this = Stage(model.shape.n_layers, run.steps, run.tokens, round(run.minutes, 1))
+    lineage = (*read_lineage(config.init_from), this)
     tokenizer = AutoTokenizer.from_pretrained(recipe.tokenizer)
     ends = [tokenizer.convert_tokens_to_ids(t) for t in ("<|eot_id|>", "<|end_of_text|>")]
     export_hf(model, model.shape, tokenizer, recipe.out, eos_ids=ends)
     size = (recipe.out / "model.safetensors").stat().st_size
     say(f"Wrote {recipe.out}, {size / 1e6:.1f} MB of weights; measuring it for its card …")
-    measured = probe(recipe.out, CARD_CASES)
-    run = read_run(recipe.checkpoints / "log.jsonl")
+    measured = probe(recipe.out, PROBE_CASES)
+    write_lineage(recipe.out, lineage)
     write_curve(run, recipe.out / "loss.png")
     parameters = sum(p.numel() for p in model.parameters())
-    text = card_text(run, asdict(model.shape), parameters, measured, size)
+    text = card_text(
+        run, lineage, asdict(model.shape), parameters, measured, size, max(s.seq_len for s in config.stage)
+    )
     (recipe.out / "README.md").write_text(text, encoding="utf-8")
     return {"folder": str(recipe.out), "bytes": size, "parameters": parameters, "measured": measured}

@@ -2,10 +2,13 @@
 
     packed   ids        [ a a a a | b b b b b b | c c ]        bounds  [0, 4, 10, 12]
              positions  [ 0 1 2 3 | 0 1 2 3 4 5 | 0 1 ]
+    shared   ids        [ s s | a a | b b b b ]                bounds  [2, 4, 8], shared 2
+             positions  [ 0 1 | 2 3 | 2 3 4 5 ]
     padded   ids        [ a a a a . . ]
                         [ b b b b b b ]
 
-How examples are grouped inside an optimizer step never changes the step's gradient: losses are
+A system message that all examples of a row begin with is computed once; each attends to it and to
+itself. How examples are grouped inside an optimizer step never changes the step's gradient: losses are
 summed over tokens and divided by the whole step's. Knows no model.
 """
 
@@ -21,6 +24,7 @@ from torch import Tensor
 from trainer.pairs import Example
 
 IGNORED = -100
+WORTH_SHARING = 0.1  # of a row's tokens; below, plain packed attention is as fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Batch:
     attend: Tensor | None = None  # (B, T), 1 on tokens, 0 on padding
     positions: Tensor | None = None  # (1, T), from 0 in each example
     bounds: Tensor | None = None  # (examples + 1,), where each begins; stays on the CPU
+    shared: int = 0  # tokens before bounds[0], which every example of a packed row begins with
     source: Tensor | None = None  # (B, S), an encoder's
     source_attend: Tensor | None = None  # (B, S)
 
@@ -49,8 +54,8 @@ class Batch:
     def to(self, device: Any) -> Batch:
         """The batch on a device; `bounds` stays."""
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {k: v.to(device) if v is not None and k != "bounds" else v for k, v in moved.items()}
-        return Batch(**moved)
+        stays = ("bounds", "shared")
+        return Batch(**{k: v if v is None or k in stays else v.to(device) for k, v in moved.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +66,24 @@ class Layout:
     pad_id: int
     pack_tokens: int = 0
     """Most tokens of a packed row; 0: pad."""
+    share: bool = False
+    """Compute what a packed row's examples begin with only once."""
 
     def batches(self, examples: Sequence[Example]) -> list[Batch]:
         """All examples, each once; like lengths together."""
         order = sorted(examples, key=len, reverse=True)
         if self.pack_tokens:
-            return [packed(row) for row in bins(order, self.pack_tokens)]
+            rows = bins(order, self.pack_tokens)
+            return [packed(row, self._shared(row)) for row in rows]
         groups = [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)]
         return [padded(group, self.pad_id) for group in groups]
+
+    def _shared(self, row: Sequence[Example]) -> int:
+        if not self.share:
+            return 0
+        start = common_start(row)
+        saved = start * (len(row) - 1)
+        return start if saved >= WORTH_SHARING * sum(map(len, row)) else 0
 
 
 def bins(longest_first: Sequence[Example], most_tokens: int) -> list[list[Example]]:
@@ -85,14 +100,29 @@ def bins(longest_first: Sequence[Example], most_tokens: int) -> list[list[Exampl
     return rows
 
 
-def packed(examples: Sequence[Example]) -> Batch:
-    """One row, no padding. An example's first token is nobody's target."""
-    lengths = torch.tensor([len(e.ids) for e in examples])
-    bounds = torch.cat((torch.zeros(1, dtype=torch.long), lengths.cumsum(0)))
-    ids = torch.cat([torch.tensor(e.ids) for e in examples])
-    labels = torch.cat([_labels(e, causal=True) for e in examples])
-    positions = torch.cat([torch.arange(len(e.ids)) for e in examples])
-    return Batch(ids[None], labels[None], positions=positions[None], bounds=bounds)
+def common_start(examples: Sequence[Example]) -> int:
+    """Tokens that all examples begin with, short of any token that predicts a trained one."""
+    if len(examples) < 2:
+        return 0
+    most = min(e.mask.index(True) if True in e.mask else len(e.ids) for e in examples) - 1
+    first, last = min(e.ids for e in examples), max(e.ids for e in examples)  # all others lie between
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return max(0, min(same, most))
+
+
+def packed(examples: Sequence[Example], shared: int = 0) -> Batch:
+    """One row, no padding. An example's first token is nobody's target.
+
+    Args:
+        shared: tokens that all examples begin with; they stand in the row once.
+    """
+    lengths = torch.tensor([shared, *(len(e.ids) - shared for e in examples)])
+    start = torch.tensor(examples[0].ids[:shared], dtype=torch.long)
+    ids = torch.cat([start, *(torch.tensor(e.ids[shared:]) for e in examples)])
+    unlabelled = torch.full((shared,), IGNORED)
+    labels = torch.cat([unlabelled, *(_labels(e, causal=True)[shared:] for e in examples)])
+    positions = torch.cat([torch.arange(shared), *(torch.arange(shared, len(e.ids)) for e in examples)])
+    return Batch(ids[None], labels[None], positions=positions[None], bounds=lengths.cumsum(0), shared=shared)
 
 
 def padded(examples: Sequence[Example], pad_id: int) -> Batch:

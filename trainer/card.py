@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+LINEAGE = "training.json"
+PROBE_CASES = 200
+"""Generated held-out cases of each skill behind the card's numbers."""
 LICENCE_NOTE = (
     "Nothing of these texts is in the repository; the weights were trained on them. Share-alike sources are "
     "named so that the attribution travels with the model."
@@ -22,6 +26,7 @@ SOURCES: tuple[tuple[str, str, str], ...] = (
     ("databricks-dolly-15k (part)", "CC BY-SA 3.0", "instructions"),
     ("OneStopEnglish", "CC BY-SA 4.0", "prose"),
     ("OpenStax US History, Introduction to Philosophy", "CC BY 4.0 (2025 editions)", "prose"),
+    ("Schema-Guided Dialogue (weather and others, part)", "CC BY-SA 4.0", "tool calls"),
     ("Conversations written by trainer/skills", "MIT", "every skill below"),
 )  # fmt: skip
 HELD_OUT = (
@@ -37,6 +42,7 @@ SKILLS: tuple[tuple[str, str], ...] = (
     ("analyzer", "RETRIEVE or NO_RETRIEVE"),
     ("rewrite", "query rewrite, exact"),
     ("identity", "gives the system prompt's name"),
+    ("tools.call", "calls the right tool, arguments included"),
     ("copying", "copies what it is told to"),
 )
 
@@ -51,6 +57,29 @@ class Run:
     curve: tuple[tuple[int, float], ...]
     """(tokens, training loss)."""
     evals: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One run in a model's lineage, as training.json beside its weights keeps it."""
+
+    n_layers: int
+    steps: int
+    tokens: int
+    minutes: float
+
+
+def read_lineage(folder: Path | None) -> tuple[Stage, ...]:
+    """The runs behind a model folder, first one first; none where it keeps no training.json."""
+    if folder is None or not (folder / LINEAGE).is_file():
+        return ()
+    return tuple(Stage(**row) for row in json.loads((folder / LINEAGE).read_text(encoding="utf-8")))
+
+
+def write_lineage(folder: Path, stages: Sequence[Stage]) -> None:
+    """Keep the runs behind a model beside its weights."""
+    text = json.dumps([asdict(stage) for stage in stages], indent=2)
+    (folder / LINEAGE).write_text(text + "\n", encoding="utf-8")
 
 
 def read_run(log_file: Path) -> Run:
@@ -92,37 +121,59 @@ def write_curve(run: Run, path: Path) -> None:
     pyplot.close(figure)
 
 
-def card_text(run: Run, shape: dict[str, Any], parameters: int, measured: dict[str, float], size: int) -> str:
-    """The card as Markdown."""
+def card_text(
+    run: Run,
+    lineage: Sequence[Stage],
+    shape: dict[str, Any],
+    parameters: int,
+    measured: dict[str, float],
+    size: int,
+    longest: int,
+) -> str:
+    """The card as Markdown.
+
+    Args:
+        run: the last run.
+        lineage: every run, the last one included.
+        longest: tokens of the longest training example.
+    """
     rows = "\n".join(f"| {a} | {b} | {c} |" for a, b, c in SOURCES)
     skills = "\n".join(f"| {words} | {measured[key]:.0%} |" for key, words in SKILLS if key in measured)
     last = run.evals[-1] if run.evals else {}
     losses = ", ".join(f"{k} {last[k]:.2f}" for k in ("skills", "grounded", "chat", "prose") if k in last)
-    return f"""# Understudy starter model, first version
+    runs = "\n".join(
+        f"| {i} | {s.n_layers} | {s.steps:,} | {s.tokens / 1e6:.1f} M | {s.minutes:.0f} |"
+        for i, s in enumerate(lineage, 1)
+    )
+    return f"""# Understudy starter model
 
 A very small chat model, so that everything can be tried on any CPU without a download. It was trained
-to copy facts out of passages, to decide whether a message needs a search, to rewrite queries and to
-make small talk; the table says how often it succeeds. For real work use a bigger base.
+to copy facts out of passages, to decide whether a message needs a search, to rewrite queries, to call
+tools and to make small talk; the tables say how often it succeeds. For real work use a bigger base.
 
 - Llama architecture, {parameters / 1e6:.1f} M parameters: {shape["d_model"]} wide,
   {shape["n_layers"]} layers, {shape["n_heads"]} heads ({shape["n_kv_heads"]} for keys and values), inner
   {shape["d_ff"]}, tied embeddings; {shape["vocab_size"]} tokens of byte-level BPE; positions to
-  {shape["context"]}, trained on at most 512 at a time.
+  {shape["context"]}, trained on examples of up to {longest} tokens.
 - {size / 1e6:.1f} MB of bf16 safetensors. Chat template in Llama-3 style: system, user, assistant, tool.
-- {run.tokens / 1e6:.1f} M tokens read in {run.steps} steps, {run.minutes:.0f} minutes on two CPU threads.
-- Last held-out loss (nats per trained token): {losses}.
+- {sum(s.tokens for s in lineage) / 1e6:.1f} M tokens read in {len(lineage)} runs, each starting from the last
+  one's weights; new layers begin as identities, so a deeper model starts out as its predecessor.
 
-![Loss against tokens](loss.png)
+| run | layers | steps | tokens | minutes, two CPU threads or fewer |
+|---:|---:|---:|---:|---:|
+{runs}
+
+Held-out loss at the end, in nats per trained token: {losses}.
+
+![Loss of the last run against tokens](loss.png)
 
 ## What it can do
 Greedy answers to generated cases whose names and wordings were never trained on
-(`understudy train probe models/starter --cases 200`):
+(`understudy train probe models/starter --cases {PROBE_CASES}`, transformers' own `generate`):
 
 | skill | right |
 |---|---:|
 {skills}
-
-This is a first version: hours of training instead of days. The targets are far higher; see docs/decisions.md.
 
 ## What it read
 | source | licence | for |

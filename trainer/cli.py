@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from trainer import data_cli
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -43,10 +46,31 @@ def add_parser(commands: Any) -> None:
     persona.add_argument(
         "--pairs", type=Path, action="append", metavar="FILE", help="pairs JSONL (may be repeated)"
     )
-    persona.add_argument("--recipe", type=Path, default=CONFIGS / "dual-phase.toml", metavar="FILE")
+    persona.add_argument(
+        "--recipe",
+        type=Path,
+        default=CONFIGS / "dual-phase.toml",
+        metavar="FILE",
+        help="a TOML file, or the name of a shipped one (docs/training.md has the table)",
+    )
+    persona.add_argument(
+        "--base",
+        default="",
+        metavar="MODEL",
+        help="folder or hub id; default: the recipe's, then the profile's",
+    )
     persona.add_argument("--out", type=Path, metavar="DIR", help="default: PERSONA/adapters")
+    persona.add_argument(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="events and checkpoints; default: runs/RECIPE-HASH beside --out",
+    )
+    persona.add_argument("--fresh", action="store_true", help="begin anew, whatever an earlier run left")
+    persona.add_argument("--strict", action="store_true", help="fail when a row is refused")
     persona.add_argument("--json", action="store_true", help="print the report as one JSON object")
     persona.set_defaults(handler=_persona)
+    data_cli.add_parsers(kinds)
 
 
 def _base(args: argparse.Namespace) -> int:
@@ -71,13 +95,36 @@ def _probe(args: argparse.Namespace) -> int:
 
 def _persona(args: argparse.Namespace) -> int:
     from engine.config import load_config
+    from trainer.events import ProgressBar
     from trainer.persona import train_persona
 
-    config = load_config(Path(args.config))
     report = train_persona(
-        config, args.persona, pair_files=args.pairs or [], recipe=args.recipe, out=args.out, say=_say
+        load_config(Path(args.config)),
+        args.persona,
+        pair_files=args.pairs or [],
+        recipe=_recipe(args.recipe),
+        out=args.out,
+        base=args.base,
+        run_dir=args.run_dir,
+        strict=args.strict,
+        fresh=args.fresh,
+        observers=[ProgressBar()],
+        say=_say,
     )
+    if os.environ.get("RANK", "0") != "0":  # of `accelerate launch`, one process speaks
+        return 0
+    if not args.json:
+        for phase in report["phases"]:
+            kept = f"epoch {phase['best_epoch']} of {len(phase['eval_loss'])} kept"
+            best = min([phase["start_loss"], *phase["eval_loss"]])
+            print(f"{phase['folder']}  held-out loss {phase['start_loss']:.3f} -> {best:.3f}, {kept}")
     return _finish(report, args.json)
+
+
+def _recipe(given: Path) -> Path:
+    """A file as it is; a bare name is a shipped recipe's."""
+    shipped = CONFIGS / f"{given}.toml"
+    return shipped if not given.is_file() and given.name == str(given) and shipped.is_file() else given
 
 
 def _finish(report: dict[str, Any], as_json: bool) -> int:
@@ -87,4 +134,7 @@ def _finish(report: dict[str, Any], as_json: bool) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)  # above a progress bar, if there is one
+    sys.stderr.flush()

@@ -12,13 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK_LOGITS = 1 << 23  # 32 MiB of float32
+CHUNK_LOGITS = 1 << 22  # 16 MiB of float32, on the CPU
+CHUNK_LOGITS_CUDA = 1 << 27  # 512 MiB: few, large products
+MIN_ROWS = 64  # fewer would read the head's weights too often
 
 
 class _FrozenHeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
-        rows = max(1, CHUNK_LOGITS // weight.shape[0])
+        budget = CHUNK_LOGITS_CUDA if hidden.is_cuda else CHUNK_LOGITS
+        rows = max(MIN_ROWS, budget // weight.shape[0])
         gradient = torch.empty_like(hidden) if hidden.requires_grad else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         for at in range(0, len(labels), rows):

@@ -1,83 +1,39 @@
-"""One phase of persona training: a LoRA on a frozen base, earlier phases frozen beneath it.
+"""One phase of adapter training: the loop over epochs, steps and micro-batches.
 
-    y = W x + s₁ B₁ A₁ x (phase 1, frozen) + s₂ B₂ A₂ x (phase 2, trained)       s = α / r
-
-Loss is taken on the final response's tokens alone. The best epoch by held-out loss is kept, and
-the frozen adapters are hashed before and after. Source: https://arxiv.org/abs/2106.09685
+Loss is taken on the final response's tokens alone. The best epoch by held-out loss is kept. Every
+step seeds its own randomness, so a run that was killed goes on to the same weights. This module
+knows nothing of personas, files or chat templates; `keeper` stores where it stands.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch.nn import functional as F
+from torch import Tensor
 
 from engine.errors import ModelError
+from trainer import packattention
+from trainer.attach import adapter_hash, attach, trained_parameters
+from trainer.batching import Layout
+from trainer.evaluating import eval_mode, evaluate, mean_loss
+from trainer.events import Observer
+from trainer.losses import summed_loss
+from trainer.masters import MasterAdamW
+from trainer.memory import peak_memory_mb
 from trainer.pairs import Example
+from trainer.phase import Keeper, PhaseReport, Position
+from trainer.processes import Processes
 from trainer.recipe import Phase, Recipe
 
-log = logging.getLogger(__name__)
+__all__ = ["PhaseReport", "adapter_hash", "attach", "evaluate", "train_phase"]
 
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""ids (B, T), attention mask (B, T), labels (B, T) with -100 where there is no loss."""
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseReport:
-    """How a phase went; losses are nats per trained token."""
-
-    phase: str
-    train_loss: tuple[float, ...]
-    eval_loss: tuple[float, ...]
-    best_epoch: int
-    """Counted from 1; 0 is the untrained adapter."""
-    start_loss: float
-    trained_tokens: int
-    stopped_early: bool
-
-
-def attach(model: Any, phase: Phase, earlier: Sequence[str]) -> Any:
-    """Put a fresh adapter on top of the earlier ones; only the new one requires gradients.
-
-    Args:
-        model: a transformers model, or the PeftModel of the earlier phases.
-        earlier: names of the adapters that stay active and frozen.
-    """
-    from peft import LoraConfig, TaskType, get_peft_model
-
-    config = LoraConfig(
-        r=phase.r,
-        lora_alpha=phase.alpha,  # type: ignore[arg-type]
-        lora_dropout=phase.dropout,
-        target_modules=list(phase.target_modules),
-        task_type=TaskType.CAUSAL_LM,
-        bias="none",
-    )
-    if earlier:
-        model.add_adapter(phase.name, config)
-    else:
-        model = get_peft_model(model, config, adapter_name=phase.name)
-    model.base_model.set_adapter([*earlier, phase.name])
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(f".{phase.name}." in name and "lora_" in name)
-    return model
-
-
-def adapter_hash(model: Any, names: Sequence[str]) -> str:
-    """SHA-256 over the weights of the named adapters inside a PeftModel."""
-    digest = hashlib.sha256()
-    for key, value in sorted(model.state_dict().items()):
-        if any(f".{name}." in key for name in names):
-            digest.update(key.encode())
-            digest.update(value.detach().to(torch.float32).cpu().numpy().tobytes())
-    return digest.hexdigest()
+NOT_A_NUMBER = "was not a number"
 
 
 def train_phase(
@@ -88,6 +44,10 @@ def train_phase(
     held_out: Sequence[Example],
     pad_id: int,
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    observers: Sequence[Observer] = (),
+    keeper: Keeper | None = None,
+    processes: Processes | None = None,
 ) -> PhaseReport:
     """Train the adapter named `phase.name` in place and leave its best epoch loaded.
 
@@ -96,119 +56,250 @@ def train_phase(
         train, held_out: rendered examples.
         pad_id: token used for padding.
         progress: told one line after each epoch.
+        observers: told every event.
+        keeper: keeps checkpoints; None: a killed phase begins anew.
+        processes: of `accelerate launch`; found by themselves when left out.
 
     Raises:
-        ModelError: the loss is not a number.
+        ModelError: the loss was not a number before any epoch got better.
     """
-    torch.manual_seed(recipe.seed)
-    rng = random.Random(recipe.seed)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=phase.learning_rate, weight_decay=phase.weight_decay)
-    steps_per_epoch = math.ceil(len(train) / (recipe.batch_size * recipe.accumulation))
-    total_steps = steps_per_epoch * phase.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _rate(step, min(phase.warmup_steps, total_steps // 4), total_steps)
-    )
-    start = best = evaluate(model, held_out, recipe.batch_size, pad_id)
-    best_state, best_epoch = _snapshot(model), 0
-    train_losses: list[float] = []
-    eval_losses: list[float] = []
-    tokens = 0
-    for epoch in range(1, phase.epochs + 1):
-        order = list(range(len(train)))
-        rng.shuffle(order)
-        loss, seen = _epoch(model, [train[i] for i in order], recipe, parameters, optimizer, schedule, pad_id)
-        tokens += seen
-        train_losses.append(loss)
-        eval_losses.append(evaluate(model, held_out, recipe.batch_size, pad_id))
-        progress(f"{phase.name} epoch {epoch}: train {loss:.4f}, held out {eval_losses[-1]:.4f}")
-        if not math.isfinite(eval_losses[-1]):
-            raise ModelError(f"Phase {phase.name} diverged; lower its learning_rate.")
-        if eval_losses[-1] < best:
-            best, best_epoch, best_state = eval_losses[-1], epoch, _snapshot(model)
-        elif eval_losses[-1] > best * recipe.divergence:
-            break
-    model.load_state_dict(best_state, strict=False)
-    return PhaseReport(
-        phase.name,
-        tuple(train_losses),
-        tuple(eval_losses),
-        best_epoch,
-        start,
-        tokens,
-        stopped_early=len(eval_losses) < phase.epochs,
-    )
+    loop = _Loop(model, phase, recipe, train, held_out, pad_id, progress, observers, keeper, processes)
+    with loop.ready():
+        return loop.run()
 
 
-@torch.no_grad()
-def evaluate(model: Any, examples: Sequence[Example], batch_size: int, pad_id: int) -> float:
-    """Mean loss in nats per trained token."""
-    model.eval()
-    total, count = 0.0, 0
-    for batch in batches(examples, batch_size, pad_id):
-        loss, n = _loss_sum(model, batch)
-        total += loss.item()
-        count += n
-    return total / max(1, count)
+class _Loop:
+    def __init__(
+        self,
+        model: Any,
+        phase: Phase,
+        recipe: Recipe,
+        train: Sequence[Example],
+        held_out: Sequence[Example],
+        pad_id: int,
+        progress: Callable[[str], None],
+        observers: Sequence[Observer],
+        keeper: Keeper | None,
+        processes: Processes | None,
+    ) -> None:
+        self.model, self.phase, self.recipe, self.train = model, phase, recipe, train
+        self.progress, self.observers, self.keeper = progress, observers, keeper
+        self.processes = processes or Processes()
+        longest = max(len(e) for e in (*train, *held_out))
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        plain = not phase.learns_prompt and not train[0].source
+        self.packed = recipe.packing and plain and packattention.can_pack(base, longest)
+        self.base = base
+        mean = sum(map(len, train)) / len(train)
+        most = max(longest, math.ceil(recipe.batch_size * mean))
+        # The varying-length kernels, CUDA's and the CPU's bfloat16 one, know no shared start.
+        share = model.device.type == "cpu" and base.dtype == torch.float32
+        self.layout = Layout(recipe.batch_size, pad_id, most if self.packed else 0, share)
+        self.held_out = self.layout.batches(self.processes.share(held_out))
+        self.optimizer = MasterAdamW(trained_parameters(model), phase.learning_rate, phase.weight_decay)
+        self.per_step = recipe.batch_size * recipe.accumulation
+        self.steps_per_epoch = math.ceil(len(train) / self.per_step)
+        self.total_steps = self.steps_per_epoch * phase.epochs
+        self.warmup = min(phase.warmup_steps, self.total_steps // 4)
+        self.at = Position()
+        self.best_weights: dict[str, Tensor] = {}
 
+    # --- the phase, from the top ------------------------------------------------------------
 
-def batches(examples: Sequence[Example], size: int, pad_id: int) -> list[Batch]:
-    """Right-padded micro-batches in the given order."""
-    out = []
-    for at in range(0, len(examples), size):
-        group = examples[at : at + size]
-        width = max(len(e.ids) for e in group)
-        ids = torch.full((len(group), width), pad_id, dtype=torch.long)
-        attend = torch.zeros((len(group), width), dtype=torch.long)
-        labels = torch.full((len(group), width), -100, dtype=torch.long)
-        for row, example in enumerate(group):
-            n = len(example.ids)
-            ids[row, :n] = torch.tensor(example.ids)
-            attend[row, :n] = 1
-            labels[row, :n] = torch.where(
-                torch.tensor(example.mask), torch.tensor(example.ids), torch.tensor(-100)
-            )
-        out.append((ids, attend, labels))
-    return out
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """The model as training needs it, and as it was afterwards."""
+        checkpointing = self.recipe.gradient_checkpointing and self.phase.method != "prefix"
+        if checkpointing:
+            self.base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        try:
+            with packattention.packing(self.base) if self.packed else nullcontext():
+                yield
+        finally:
+            if checkpointing:
+                self.base.gradient_checkpointing_disable()
+            eval_mode(self.model)
 
+    def run(self) -> PhaseReport:
+        """All epochs that are left."""
+        self._begin()
+        while self.at.epoch < self.phase.epochs and not self.at.stop_reason:
+            if self._epoch():
+                self._judge()
+        if self.at.stop_reason.endswith(NOT_A_NUMBER) and not self.at.best_epoch:
+            raise ModelError(f"Phase {self.phase.name}: {self.at.stop_reason}; lower its learning_rate.")
+        self._load(self.best_weights)
+        return self._report()
 
-def _epoch(
-    model: Any,
-    examples: Sequence[Example],
-    recipe: Recipe,
-    parameters: list[torch.nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    pad_id: int,
-) -> tuple[float, int]:
-    model.train()
-    total, count = 0.0, 0
-    micro = batches(examples, recipe.batch_size, pad_id)
-    for at in range(0, len(micro), recipe.accumulation):
-        group = micro[at : at + recipe.accumulation]
-        trained = sum(int((labels[:, 1:] != -100).sum()) for _, _, labels in group)
-        for batch in group:
-            loss, _ = _loss_sum(model, batch)
+    def _begin(self) -> None:
+        kept = self.keeper.resume() if self.keeper else None
+        if kept:
+            position, tensors = kept
+            self.at = Position(**position)
+            self.best_weights = _named(tensors, "best.")
+            self.optimizer.restore(_named(tensors, "adam."))
+        else:
+            self.at.start_loss = self.at.best = self._evaluate()
+            self.best_weights = self._snapshot()
+        self._tell(
+            kind="phase",
+            phase=self.phase.name,
+            parameters=sum(p.numel() for p in self.optimizer.parameters.values()),
+            epochs=self.phase.epochs,
+            step=self.at.epoch * self.steps_per_epoch + self.at.step,
+            total_steps=self.total_steps,
+            packed=self.packed,
+            start_loss=self.at.start_loss,
+        )
+
+    def _epoch(self) -> bool:
+        """The rest of an epoch; False when the loss was not a number."""
+        order = list(range(len(self.train)))
+        random.Random(f"{self.recipe.seed}/{self.at.epoch}").shuffle(order)
+        self.model.train()
+        while self.at.step < self.steps_per_epoch:
+            first = self.at.step * self.per_step
+            if not self._step([self.train[i] for i in order[first : first + self.per_step]]):
+                return False
+            if self.keeper and self.keeper.due and self.at.step < self.steps_per_epoch:
+                self._keep()
+        return True
+
+    def _step(self, examples: Sequence[Example]) -> bool:
+        began = time.perf_counter()
+        number = self.at.epoch * self.steps_per_epoch + self.at.step
+        torch.manual_seed(_seed(self.recipe.seed, self.phase.name, number, self.processes.index))
+        trained = sum(e.trained for e in examples)
+        total = torch.zeros((), device=self.model.device)
+        share = self.processes.share(sorted(examples, key=len))
+        for batch in self.layout.batches(share):
+            loss, _ = summed_loss(self.model, batch)
             # Divided by the step's tokens, not by micro-batches, so short replies weigh no more.
-            (loss / max(1, trained)).backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
-        count += trained
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
-    return total / max(1, count), count
+            (loss / trained).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        loss_sum = float(self.processes.sum(total))
+        if not math.isfinite(loss_sum):
+            self._stop(f"the loss of step {number + 1} {NOT_A_NUMBER}")
+            return False
+        self.processes.sum_gradients(self.optimizer.parameters.values())
+        rate = _rate(number, self.warmup, self.total_steps)
+        self.optimizer.step(rate)
+        self._count(loss_sum, trained, time.perf_counter() - began, number + 1, rate)
+        return True
+
+    def _count(self, loss_sum: float, trained: int, seconds: float, number: int, rate: float) -> None:
+        at = self.at
+        at.step += 1
+        at.loss += loss_sum
+        at.seen += trained
+        at.tokens += trained
+        at.seconds += seconds
+        self._tell(
+            kind="step",
+            phase=self.phase.name,
+            epoch=at.epoch + 1,
+            step=number,
+            total_steps=self.total_steps,
+            loss=loss_sum / trained,
+            lr=self.phase.learning_rate * rate,
+            tokens=at.tokens,
+            tokens_per_s=round(trained / seconds, 1),
+            elapsed_s=round(at.seconds, 3),
+            memory_mb=peak_memory_mb(self.model.device),
+        )
+
+    def _judge(self) -> None:
+        """An epoch is over: evaluate, keep it if it is the best, decide whether to go on."""
+        at, name = self.at, self.phase.name
+        at.train_losses.append(at.loss / at.seen)
+        at.eval_losses.append(loss := self._evaluate())
+        at.epoch, at.step, at.loss, at.seen = at.epoch + 1, 0, 0.0, 0
+        if loss < at.best:
+            at.best, at.best_epoch, self.best_weights = loss, at.epoch, self._snapshot()
+        train = at.train_losses[-1]
+        self._tell(
+            kind="epoch",
+            phase=name,
+            epoch=at.epoch,
+            epochs=self.phase.epochs,
+            train_loss=train,
+            eval_loss=loss,
+        )
+        self.progress(f"{name} epoch {at.epoch}: train {train:.4f}, held out {loss:.4f}")
+        if reason := self._reason(loss):
+            self._stop(reason)
+        if self.keeper:
+            self._keep()
+
+    def _reason(self, loss: float) -> str:
+        """Why to stop after an epoch with this held-out loss; empty to go on."""
+        at, factor = self.at, self.recipe.divergence
+        if not math.isfinite(loss):
+            return f"the held-out loss of epoch {at.epoch} {NOT_A_NUMBER}"
+        if loss > at.best * factor:
+            return (
+                f"the held-out loss of epoch {at.epoch}, {loss:.3f}, is more than {factor} times the best, "
+                f"{at.best:.3f}"
+            )
+        if self.recipe.patience and at.epoch - at.best_epoch >= self.recipe.patience:
+            return f"no epoch after epoch {at.best_epoch} was better"
+        return ""
+
+    def _stop(self, reason: str) -> None:
+        self.at.stop_reason = reason
+        self.progress(f"{self.phase.name} stopped: {reason}")
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _evaluate(self) -> float:
+        return mean_loss(self.model, self.held_out, self.processes)
+
+    def _snapshot(self) -> dict[str, Tensor]:
+        return {name: p.detach().clone() for name, p in self.optimizer.parameters.items()}
+
+    @torch.no_grad()
+    def _load(self, weights: Mapping[str, Tensor]) -> None:
+        for name, parameter in self.optimizer.parameters.items():
+            parameter.copy_(weights[name])
+
+    def _keep(self) -> None:
+        assert self.keeper is not None
+        position = {name: getattr(self.at, name) for name in Position.__slots__}
+        best = {f"best.{name}": value for name, value in self.best_weights.items()}
+        adam = {f"adam.{name}": value for name, value in self.optimizer.state().items()}
+        if self.processes.main:
+            self.keeper.keep(position, {**best, **adam})
+
+    def _tell(self, **event: Any) -> None:
+        if self.processes.main:
+            for observer in self.observers:
+                observer.event(event)
+
+    def _report(self) -> PhaseReport:
+        at = self.at
+        return PhaseReport(
+            self.phase.name,
+            tuple(at.train_losses),
+            tuple(at.eval_losses),
+            at.best_epoch,
+            at.start_loss,
+            at.tokens,
+            stopped_early=bool(at.stop_reason),
+            stop_reason=at.stop_reason,
+            steps=at.epoch * self.steps_per_epoch + at.step,
+            packed=self.packed,
+            seconds=round(at.seconds, 3),
+            tokens_per_s=round(at.tokens / max(1e-9, at.seconds), 1),
+            peak_memory_mb=peak_memory_mb(self.model.device),
+        )
 
 
-def _loss_sum(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
-    """Summed cross entropy; logits are computed at trained positions only."""
-    ids, attend, labels = (t.to(model.device) for t in batch)
-    causal = model.get_base_model()
-    hidden = causal.model(input_ids=ids, attention_mask=attend, use_cache=False).last_hidden_state
-    target = labels[:, 1:]
-    keep = target != -100
-    logits = causal.lm_head(hidden[:, :-1][keep]).float()  # (n, V)
-    return F.cross_entropy(logits, target[keep], reduction="sum"), int(keep.sum())
+def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _seed(seed: int, phase: str, step: int, process: int) -> int:
+    return random.Random(f"{seed}/{phase}/{step}/{process}").getrandbits(48)
 
 
 def _rate(step: int, warmup: int, total: int) -> float:
@@ -217,7 +308,3 @@ def _rate(step: int, warmup: int, total: int) -> float:
         return (step + 1) / warmup
     done = (step - warmup) / max(1, total - warmup)
     return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-def _snapshot(model: Any) -> dict[str, torch.Tensor]:
-    return {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}

@@ -28,47 +28,42 @@ def summed_loss(model: Any, batch: Batch) -> tuple[Tensor, int]:
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if batch.source is not None:
         return _decoder_loss(base, batch)
-    hidden = _hidden(model, base, batch)  # (B, T, d)
+    own = any(getattr(base.config, name, None) for name in _OWN_LOGITS)  # the head is not all there is
+    out = _outputs(model, base if own else base.base_model, batch)
     target = batch.labels[:, 1:]
     keep = target != IGNORED
-    chosen, labels = hidden[:, :-1][keep], target[keep]
-    if any(getattr(base.config, name, None) for name in _OWN_LOGITS):  # the head is not all there is
-        raise NotImplementedError(f"{base.config.model_type} changes its logits behind the head")
+    labels = target[keep]  # (K,)
+    if own:
+        return F.cross_entropy(
+            out.logits[:, -target.shape[1] - 1 : -1][keep].float(), labels, reduction="sum"
+        ), len(labels)
+    hidden = out.last_hidden_state[:, -target.shape[1] - 1 : -1][keep]  # (K, d)
     head = base.get_output_embeddings()
-    return frozen_head_loss(chosen, head.weight, getattr(head, "bias", None), labels), len(labels)
+    return frozen_head_loss(hidden, head.weight, getattr(head, "bias", None), labels), len(labels)
 
 
-def _hidden(model: Any, base: Any, batch: Batch) -> Tensor:
-    decoder = base.base_model
+def _outputs(model: Any, decoder: Any, batch: Batch) -> Any:
+    """The decoder's outputs at the batch's own tokens."""
     if batch.bounds is not None:
-        packattention.rows(batch.bounds)
-        hidden = decoder(input_ids=batch.ids, position_ids=batch.positions, use_cache=False).last_hidden_state
-        assert isinstance(hidden, Tensor)
-        return hidden
+        packattention.rows(batch.bounds, batch.shared)
+        return decoder(input_ids=batch.ids, position_ids=batch.positions, use_cache=False)
     config = getattr(model, "active_peft_config", None)
     if config is None or not config.is_prompt_learning:
-        out = decoder(input_ids=batch.ids, attention_mask=batch.attend, use_cache=False).last_hidden_state
-        assert isinstance(out, Tensor)
-        return out
+        return decoder(input_ids=batch.ids, attention_mask=batch.attend, use_cache=False)
     return _behind_prompt(model, decoder, batch, str(config.peft_type.value))
 
 
-def _behind_prompt(model: Any, decoder: Any, batch: Batch, kind: str) -> Tensor:
-    """Hidden states of the batch's own tokens, with the learned prompt before them."""
+def _behind_prompt(model: Any, decoder: Any, batch: Batch, kind: str) -> Any:
+    """The same, behind the learned prompt."""
     assert batch.attend is not None
     prompt = model.get_prompt(batch_size=len(batch.ids))
     count = model.active_peft_config.num_virtual_tokens
     attend = torch.cat((batch.attend.new_ones(len(batch.ids), count), batch.attend), dim=1)
     if kind == "PREFIX_TUNING":
-        out = decoder(input_ids=batch.ids, attention_mask=attend, past_key_values=prompt, use_cache=True)
-        hidden = out.last_hidden_state
-    else:
-        words = decoder.get_input_embeddings()(batch.ids)
-        joined = torch.cat((prompt.to(words.dtype), words), dim=1)
-        out = decoder(inputs_embeds=joined, attention_mask=attend, use_cache=False)
-        hidden = out.last_hidden_state[:, count:]
-    assert isinstance(hidden, Tensor)
-    return hidden
+        return decoder(input_ids=batch.ids, attention_mask=attend, past_key_values=prompt, use_cache=True)
+    words = decoder.get_input_embeddings()(batch.ids)
+    joined = torch.cat((prompt.to(words.dtype), words), dim=1)  # the prompt's own outputs are not read
+    return decoder(inputs_embeds=joined, attention_mask=attend, use_cache=False)
 
 
 def _decoder_loss(base: Any, batch: Batch) -> tuple[Tensor, int]:

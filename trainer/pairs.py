@@ -63,6 +63,11 @@ class Example:
         """Tokens of the longer side."""
         return max(len(self.ids), len(self.source))
 
+    @property
+    def trained(self) -> int:
+        """Tokens that carry loss; nothing predicts a causal model's first."""
+        return sum(self.mask if self.source else self.mask[1:])
+
 
 class Renders(Protocol):
     """`engine.prompt.Renderer`, or the sequence-to-sequence one beside this module."""
@@ -248,11 +253,16 @@ def pair_messages(pair: Pair, system: str, prefix: str = "") -> tuple[Message, .
     )
 
 
+def render_messages(messages: Sequence[Message], renderer: Renders) -> Example:
+    """An example whose last message is trained."""
+    rendered = renderer.render(messages, final_only=True)
+    return Example(rendered.ids, rendered.mask, getattr(rendered, "source", ()))  # type: ignore[attr-defined]
+
+
 def render_pair(pair: Pair, renderer: Renders, system: str, prefix: str, max_length: int) -> Example:
     """A pair, without its oldest turns where it is too long; the result may still be longer."""
     while True:
-        rendered = renderer.render(pair_messages(pair, system, prefix), final_only=True)
-        example = Example(rendered.ids, rendered.mask, getattr(rendered, "source", ()))  # type: ignore[attr-defined]
+        example = render_messages(pair_messages(pair, system, prefix), renderer)
         if len(example) <= max_length or len(pair.instruction) == 1:
             return example
         pair = replace(pair, instruction=pair.instruction[1:], roles=pair.roles[1:])
@@ -276,10 +286,8 @@ def fitting(
             if len(example) > max_length:
                 response = sum(example.mask)
                 what = "the response" if response > max_length else "the last turn and its response"
-                ledger.refuse(
-                    pair.where,
-                    f"{what} takes {len(example)} tokens, longer than the window of {max_length} tokens",
-                )
+                tokens = f"{len(example)} tokens, longer than the window of {max_length}"
+                ledger.refuse(pair.where, f"{what}: {tokens}")
                 continue
         kept.append(pair)
     return kept

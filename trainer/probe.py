@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.prompt import LABELS, RETRIEVE, Renderer
-from trainer.skills import about, analyzer, copying, grounded, identity, memory, rewrite, smalltalk
+from trainer.skills import about, analyzer, copying, grounded, identity, memory, rewrite, smalltalk, tools
 from trainer.skills.case import Case, Generate
 
 GENERATORS: tuple[Generate, ...] = (
@@ -25,6 +25,7 @@ GENERATORS: tuple[Generate, ...] = (
     about.generate,
     memory.generate,
     copying.generate,
+    tools.generate,
 )
 DENIALS = ("know", "doesn't say", "does not say", "doesn't mention")
 
@@ -36,7 +37,7 @@ def probe(
     *,
     held_out: bool = True,
     batch: int = 16,
-    max_new_tokens: int = 48,
+    max_new_tokens: int = 80,
     samples: int = 0,
 ) -> dict[str, float]:
     """Share of cases whose answer holds what it must, by skill and kind.

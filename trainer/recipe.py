@@ -78,8 +78,8 @@ class Recipe(BaseModel):
     dtype: Literal["profile", "auto", "fp32", "bf16"] = "profile"
     gradient_checkpointing: bool = False
     batch_size: int = Field(2, ge=1)
-    """Examples in a micro-batch; with packing it bounds a micro-batch's tokens instead: never more
-    than this many of the longest examples."""
+    """Examples in a micro-batch; a packed one holds the tokens of as many average examples, or of the
+    longest one. How a step is cut into micro-batches changes its memory and not its gradient."""
     accumulation: int = Field(4, ge=1)
     max_length: int = Field(4096, ge=32)
     """Tokens; longer examples lose their oldest turns, a response that does not fit is refused."""

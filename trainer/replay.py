@@ -9,13 +9,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from engine.prompt import Renderer
 from engine.types import Message
-from trainer.pairs import Example
+from trainer.pairs import Example, Renders, render_messages
 
 
 def replay_examples(
-    renderer: Renderer, system: str, count: int, max_length: int, seed: int
+    renderer: Renders, system: str, count: int, max_length: int, seed: int
 ) -> Sequence[Example]:
     """Rendered grounded cases under a persona's system message.
 
@@ -30,7 +29,7 @@ def replay_examples(
     while len(examples) < count:
         case = grounded.generate(rng)
         messages = (Message("system", system), *(m for m in case.messages if m.role != "system"))
-        rendered = renderer.render(messages, final_only=True)
-        if len(rendered.ids) <= max_length:
-            examples.append(Example(rendered.ids, rendered.mask))
+        example = render_messages(messages, renderer)
+        if len(example) <= max_length:
+            examples.append(example)
     return examples

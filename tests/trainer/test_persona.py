@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 import torch
+from small_models import one_thread  # noqa: F401 a fixture
 
 from engine.adapters import read_manifest
 from engine.config import Config
-from engine.errors import ConfigError, InputError
-from trainer.pairs import Pair
-from trainer.persona import split, train_persona
+from engine.errors import ConfigError, InputError, ModelError
+from trainer import adapterset
+from trainer.bases import load_base, renderer_for
+from trainer.persona import persona_job, train_persona
 from trainer.recipe import load_recipe
+from trainer.rundata import phase_examples, read_data
 
 RECIPE = """
 batch_size = 4
@@ -99,11 +102,136 @@ def test_train_persona_saved_adapters_load_with_plain_peft(
     assert (both - plain).abs().max() > 1e-3
 
 
-def test_split_never_puts_twins_on_both_sides() -> None:
-    pairs = [Pair((f"q{i}",), f"answer {i % 10}") for i in range(40)]
-    train, held_out = split(pairs, 0.2, 0)
-    assert len(train) + len(held_out) == 40
-    assert not {p.response for p in train} & {p.response for p in held_out}
+def persona_with(root: Path, rows: list[str], model: Path) -> tuple[Config, Path]:
+    """A configuration and a persona folder with these lines as pairs."""
+    folder = root / "ada"
+    (folder / "training").mkdir(parents=True)
+    (folder / "persona.toml").write_text(
+        'id = "ada"\nname = "Ada"\nidentity_prefixes = ["Ada, …"]\n'
+        'system_prompt = "You are Ada."\ndisclosure = "An AI speaking as Ada."\n',
+        encoding="utf-8",
+    )
+    (folder / "training" / "a.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    (root / "recipe.toml").write_text(RECIPE.replace("epochs = 3", "epochs = 1"), encoding="utf-8")
+    profile = {"model": str(model), "device": "cpu", "dtype": "float32", "context_tokens": 256}
+    return Config.model_validate({"root": root, "profiles": {"starter": profile}}), folder
+
+
+def pair_lines(count: int) -> list[str]:
+    return [json.dumps({"instruction": [f"Who, {i}?"], "response": f"Ada, {i}."}) for i in range(count)]
+
+
+BAD = [
+    '{"instruction": ["Hi"], "response": ""}',
+    json.dumps({"instruction": ["Hi"], "response": "word " * 400}),
+    '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}',
+]
+
+
+def test_train_persona_refused_rows_are_reported_and_counted(
+    trained: tuple[Path, dict[str, Any], Path], tmp_path: Path
+) -> None:
+    config, folder = persona_with(tmp_path, [*pair_lines(6), *BAD], trained[0])
+    said: list[str] = []
+    report = train_persona(config, folder, pair_files=[], recipe=tmp_path / "recipe.toml", say=said.append)
+    assert report["rows"] == 9 and report["trained"] + report["held_out"] == 6
+    assert sorted(line.split(":")[1] for line in report["refused"]) == ["7", "8", "9"]
+    assert any("longer than the window of 256" in line for line in said)
+
+
+def test_train_persona_strict_refuses_to_start(
+    trained: tuple[Path, dict[str, Any], Path], tmp_path: Path
+) -> None:
+    config, folder = persona_with(tmp_path, [*pair_lines(6), *BAD], trained[0])
+    with pytest.raises(InputError, match=r"(?s)3 of 9 rows are refused, and --strict is on.*a\.jsonl:7"):
+        train_persona(config, folder, pair_files=[], recipe=tmp_path / "recipe.toml", strict=True)
+    assert not (folder / "adapters").exists()
+
+
+def test_train_persona_template_without_system_turn_is_warned_of_and_folded(tmp_path: Path) -> None:
+    from small_models import save_small
+
+    model = save_small("gpt2", tmp_path / "model", template=False)
+    config, folder = persona_with(tmp_path, pair_lines(6), model)
+    report = train_persona(config, folder, pair_files=[], recipe=tmp_path / "recipe.toml")
+    assert any("no system turn" in line for line in report["warnings"])
+    assert any("c_attn holds q, k and v" in line for line in report["warnings"])
+    job = persona_job(config, folder, pair_files=[], recipe=tmp_path / "recipe.toml")
+    renderer = renderer_for(load_base(job.base_ref, job.profile))
+    text = renderer.tokenizer.decode(
+        phase_examples(job, job.recipe.phase[1], read_data(job, renderer), renderer)[0][0].ids
+    )
+    assert text.startswith("You are Ada.") and text.endswith("<|eot_id|>") and text.count("<|eot_id|>") == 2
+
+
+def test_train_persona_base_of_pickles_is_refused(tmp_path: Path) -> None:
+    from tiny import make_tiny_model
+
+    model = make_tiny_model(tmp_path / "model")
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    config, folder = persona_with(tmp_path, pair_lines(6), model)
+    with pytest.raises(ModelError, match="pickled weights, which are never loaded"):
+        train_persona(config, folder, pair_files=[], recipe=tmp_path / "recipe.toml")
+
+
+def test_train_persona_changed_frozen_adapter_is_refused(
+    trained: tuple[Path, dict[str, Any], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, folder = persona_with(tmp_path, pair_lines(6), trained[0])
+    train = adapterset.train_phase
+
+    def meddling(model: Any, phase: Any, *rest: Any, **more: Any) -> Any:
+        report = train(model, phase, *rest, **more)
+        if phase.name == "style":
+            with torch.no_grad():
+                next(p for n, p in model.named_parameters() if ".identity." in n).add_(1e-3)
+        return report
+
+    monkeypatch.setattr(adapterset, "train_phase", meddling)
+    with pytest.raises(ModelError, match="changed a frozen adapter"):
+        train_persona(config, folder, pair_files=[], recipe=tmp_path / "recipe.toml")
+    assert not (folder / "adapters" / "style").exists()
+
+
+def test_train_command_prints_one_json_object_and_writes_events(
+    trained: tuple[Path, dict[str, Any], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bot.cli import main
+
+    _, folder = persona_with(tmp_path, pair_lines(6), trained[0])
+    (tmp_path / "config.toml").write_text(
+        f'[profiles.starter]\nmodel = "{trained[0]}"\ndevice = "cpu"\ncontext_tokens = 256\n',
+        encoding="utf-8",
+    )
+    run = tmp_path / "run"
+    common = ["--config", str(tmp_path / "config.toml"), "train", "persona", str(folder)]
+    assert main([*common, "--recipe", str(tmp_path / "recipe.toml"), "--run-dir", str(run), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["run_dir"] == str(run) and len(report["phases"]) == 2
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [e["kind"] for e in events if e["kind"] != "step"] == [
+        "run",
+        "phase",
+        "epoch",
+        "phase",
+        "epoch",
+        "epoch",
+        "end",
+    ]
+    step = next(e for e in events if e["kind"] == "step")
+    wanted = {
+        "phase",
+        "epoch",
+        "step",
+        "total_steps",
+        "loss",
+        "lr",
+        "tokens",
+        "tokens_per_s",
+        "elapsed_s",
+        "memory_mb",
+    }
+    assert wanted < step.keys() and step["loss"] > 0 and step["memory_mb"] > 0
 
 
 def test_train_persona_without_pairs_says_where_to_put_them(tmp_path: Path, config: Config) -> None:
@@ -116,15 +244,6 @@ def test_train_persona_without_pairs_says_where_to_put_them(tmp_path: Path, conf
     recipe.write_text(RECIPE, encoding="utf-8")
     with pytest.raises(InputError, match="--pairs"):
         train_persona(config, folder, pair_files=[], recipe=recipe)
-
-
-@pytest.mark.parametrize("name", ["dual-phase.toml", "starter-persona.toml"])
-def test_shipped_recipe_is_the_dual_phase(name: str) -> None:
-    recipe = load_recipe(Path(__file__).parents[2] / "trainer" / "configs" / name)
-    assert [(p.name, p.r, p.alpha, p.identity_rate) for p in recipe.phase] == [
-        ("identity", 8, 16, 0.8),
-        ("style", 32, 64, 0.2),
-    ]
 
 
 def test_load_recipe_bad_key_is_named(tmp_path: Path) -> None:
