@@ -57,6 +57,7 @@ class Knowledge:
         from engine.collection import index_folder
         from ingest.index import build_index
         from ingest.news_documents import news_documents
+        from ingest.settings import chunking
 
         data, persona = self._config.data_path, self._persona
         try:
@@ -68,6 +69,7 @@ class Knowledge:
                 self._embedder,
                 persona=persona.id,
                 url=self._config.retriever.url,
+                chunking=chunking(self._config),
                 only_if_changed=True,
                 extra=news,
             )

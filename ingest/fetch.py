@@ -14,7 +14,7 @@ import random
 import ssl
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -162,6 +162,7 @@ class Fetcher:
         validators: Validators | None = None,
         headers: Mapping[str, str] | None = None,
         max_bytes: int | None = None,
+        allowed: Callable[[str], Awaitable[None]] | None = None,
     ) -> Fetched:
         """Fetch an address, trying again after passing failures.
 
@@ -171,6 +172,8 @@ class Fetcher:
             validators: of the last answer; sent to the very address that gave them.
             headers: sent to the first host only, never along a redirect to another one.
             max_bytes: as sent and once unpacked; the default is the configured limit.
+            allowed: asked before each hop of a redirect, which may lead to a site with other rules;
+                it raises FetchError where the hop is not to be made.
 
         Raises:
             FetchError: see `ingest.fetch_errors`.
@@ -178,7 +181,7 @@ class Fetcher:
         limit = max_bytes or self._config.max_bytes
         for attempt in range(self._config.retries + 1):
             try:
-                return await self._follow(url, types, validators, headers or {}, limit)
+                return await self._follow(url, types, validators, headers or {}, limit, allowed)
             except (HttpStatus, Unreachable) as exc:
                 wait_s = self._pause(exc, attempt)
                 if wait_s is None:
@@ -206,6 +209,7 @@ class Fetcher:
         validators: Validators | None,
         headers: Mapping[str, str],
         limit: int,
+        allowed: Callable[[str], Awaitable[None]] | None,
     ) -> Fetched:
         at = url
         for _ in range(MAX_REDIRECTS + 1):
@@ -220,6 +224,9 @@ class Fetcher:
             if not target:
                 raise BadRedirect("redirect without a target")
             at = _join(at, target)
+            if allowed is not None:
+                check_url(at)  # before anything is asked of its host
+                await allowed(at)
         raise BadRedirect(f"more than {MAX_REDIRECTS} redirects")
 
     @asynccontextmanager

@@ -7,20 +7,35 @@ and by every address that ever led to it. This module knows nothing of HTTP or m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ingest.articles import MIN_WORDS, Article, sane_date, url_key, word_count
 from ingest.feeds import Entry
-from ingest.fetch import shown
+from ingest.fetch import Validators, shown
 from ingest.fetch_errors import FetchError
 from ingest.fold import same_report
 from ingest.ledger import Stage
-from ingest.news_store import Finding, Harvest, NewsStore, Seen
+from ingest.news_store import Finding, Harvest, NewsStore, PageSeen, Seen
 from ingest.pages import Page
 from ingest.settings import NewsConfig
 
-PageResult = Page | FetchError | None
 TITLE_WORDS = 10
+LOST = 0.5
+"""A page that lost more than this part of its words was not corrected but taken away."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """A page that was fetched for an entry."""
+
+    asked: str
+    """The address as the entry gives it."""
+    page: Page
+    validators: Validators
+
+
+PageResult = PageRead | FetchError | None
 
 
 class Harvester:
@@ -71,11 +86,29 @@ class Harvester:
             taken[key] = entry.name
             harvest.findings.append(self._finding(harvest, entry, page, article, key))
 
+    def corrected(self, seen: PageSeen, read: PageRead, stage: Stage) -> Article | None:
+        """The stored article with what its page says now; None where that is nothing new."""
+        old = self._store.article(seen.key)
+        if old is None:
+            stage.drop("expired meanwhile", shown(seen.asked))
+            return None
+        text = read.page.text
+        if word_count(text) < max(MIN_WORDS, (1.0 - LOST) * word_count(old.text)):
+            stage.drop("lost most of its text", shown(seen.asked))
+            return None
+        if text == old.text:
+            stage.drop("unchanged")
+            return None
+        stage.keep()
+        self.updated += 1
+        published = old.published_at or sane_date(read.page.published_at, self._now)
+        return replace(old, text=text, published_at=published)
+
     # --- one entry -------------------------------------------------------------------------
 
     def _article(self, entry: Entry, result: PageResult) -> Article:
         """What entry and page say together; its key is not told yet."""
-        page = result if isinstance(result, Page) else Page(entry.url, "", "", None, "")
+        page = result.page if isinstance(result, PageRead) else Page(entry.url, "", "", None, "")
         text = max(entry.text, page.text, key=word_count)
         published = sane_date(entry.published_at, self._now) or sane_date(page.published_at, self._now)
         title = entry.title or page.title or " ".join(text.split()[:TITLE_WORDS])
@@ -127,7 +160,10 @@ class Harvester:
             self.new += old is None
             self.updated += old is not None and old != stored
         aliases = tuple(dict.fromkeys(f"url:{url_key(url)}" for url in (article.url, entry.url) if url))
-        return Finding(entry.name, "" if passing else entry.digest, stored, aliases, expired)
+        # Only a page whose text was taken is asked again whether it was corrected.
+        read = isinstance(page, PageRead) and page.page.text == text
+        seen = PageSeen(key, page.asked, page.validators) if read and isinstance(page, PageRead) else None
+        return Finding(entry.name, "" if passing else entry.digest, stored, aliases, expired, seen)
 
     def _too_old(self, published_at: datetime | None) -> bool:
         limit = timedelta(days=self._config.max_age_days)

@@ -12,8 +12,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from engine.secrets import Secret
 from ingest.feeds import Entry, read_feed
 from ingest.fetch import FEED_TYPES, JSON_TYPES, PAGE_TYPES, Fetcher, Validators, shown
 from ingest.fetch_errors import FetchError
-from ingest.harvest import Harvester, PageResult
-from ingest.ledger import Ledger
-from ingest.news_store import Harvest, NewsStore
+from ingest.harvest import Harvester, PageRead, PageResult
+from ingest.ledger import Ledger, Stage
+from ingest.news_store import Harvest, NewsStore, PageSeen
 from ingest.newsapi import key_header, query_url, read_answer
-from ingest.pages import Page, read_page
+from ingest.pages import read_page
 from ingest.robots import Robots
 from ingest.settings import NewsConfig
 
@@ -94,9 +94,10 @@ async def collect(
             jobs += [run.search(query) for query in dict.fromkeys(config.newsapi_queries)]
             jobs += [run.page(url) for url in dict.fromkeys(config.pages)]
             done = await asyncio.gather(*(_told(job, on_source) for job in jobs), return_exceptions=True)
-        for outcome in done:
-            if isinstance(outcome, BaseException):
-                raise outcome
+            for outcome in done:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            await run.recheck()
         expired = await asyncio.to_thread(store.expire, run.now, config.max_age_days, config.pages)
     run.ledger.close()
     seconds = round(time.perf_counter() - started, 2)
@@ -196,7 +197,7 @@ class _Run:
         policy = self._config.policy
         await self._robots.check(url)
         before = await asyncio.to_thread(self._store.validators, url, policy)
-        got = await self._fetcher.get(url, PAGE_TYPES, validators=before)
+        got = await self._fetcher.get(url, PAGE_TYPES, validators=before, allowed=self._robots.check)
         if got.unchanged:
             await asyncio.to_thread(self._store.unchanged, url, self.now)
             return
@@ -242,16 +243,51 @@ class _Run:
 
     async def _fetch_page(self, url: str) -> PageResult:
         try:
-            await self._robots.check(url)
-            got = await self._fetcher.get(url, PAGE_TYPES)
-            page: Page = await asyncio.to_thread(read_page, got.body, got.content_type, got.url)
+            read = await self._read(url, None)
         except FetchError as exc:
             self._pages.drop(exc.reason, shown(url))
             return exc
+        self._pages.keep()
+        return read
+
+    async def _read(self, url: str, before: Validators | None) -> PageRead | None:
+        """A page, or None when the server says that it has not changed. Raises FetchError."""
+        try:
+            await self._robots.check(url)
+            got = await self._fetcher.get(url, PAGE_TYPES, validators=before, allowed=self._robots.check)
+            if got.unchanged:
+                return None
+            page = await asyncio.to_thread(read_page, got.body, got.content_type, got.url)
+        except FetchError:
+            raise
         except Exception as exc:  # as above: one page must not end its feed
             log.exception("%s could not be read", shown(url))
-            reason = f"could not be read ({type(exc).__name__})"
-            self._pages.drop(reason, shown(url))
-            return FetchError(reason, lasting=True)
-        self._pages.keep()
-        return page
+            raise FetchError(f"could not be read ({type(exc).__name__})", lasting=True) from exc
+        return PageRead(url, page, got.validators)
+
+    # --- corrections -----------------------------------------------------------------------
+
+    async def recheck(self) -> None:
+        """Ask the pages of young articles whether they were corrected while their entries stayed."""
+        if not (self._config.full_text and self._config.recheck_days):
+            return
+        since = self.now - timedelta(days=self._config.recheck_days)
+        young = await asyncio.to_thread(self._store.young_pages, since)
+        again = [seen for seen in young if seen.asked not in self._fetches]
+        if again:
+            stage = self.ledger.stage("rechecks", "pages")
+            await asyncio.gather(*(self._recheck(seen, stage) for seen in again))
+
+    async def _recheck(self, seen: PageSeen, stage: Stage) -> None:
+        try:
+            read = await self._read(seen.asked, seen.validators)
+        except FetchError as exc:
+            stage.drop(exc.reason, shown(seen.asked))
+            return
+        if read is None:
+            stage.drop("unchanged")
+            return
+        async with self._writing:
+            article = await asyncio.to_thread(self.harvester.corrected, seen, read, stage)
+            again = replace(seen, validators=read.validators)
+            await asyncio.to_thread(self._store.correct, again, article)

@@ -18,7 +18,7 @@ from engine.errors import StorageError
 from ingest.articles import Article
 from ingest.fetch import Validators
 
-SCHEMA = 1
+SCHEMA = 2
 _COLUMNS = "key, url, title, text, published_at, source"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS article (
@@ -32,6 +32,9 @@ CREATE TABLE IF NOT EXISTS entry (
 CREATE TABLE IF NOT EXISTS validator (
     source TEXT PRIMARY KEY, policy TEXT NOT NULL, url TEXT NOT NULL, etag TEXT NOT NULL,
     last_modified TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS page (
+    key TEXT PRIMARY KEY, asked TEXT NOT NULL, url TEXT NOT NULL, etag TEXT NOT NULL,
+    last_modified TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -41,6 +44,17 @@ class Seen:
 
     digest: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageSeen:
+    """The page that an article's text was taken from."""
+
+    key: str
+    """The article's."""
+    asked: str
+    """The address as it stands in the feed."""
+    validators: Validators
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,8 @@ class Finding:
     """Other names that lead to the article from now on."""
     expired: bool = False
     """Too old: remembered without its text, so that it is not fetched again."""
+    page: PageSeen | None = None
+    """Where the text comes from, when it is not the feed."""
 
 
 @dataclass(slots=True)
@@ -132,6 +148,27 @@ class NewsStore:
             ).fetchone()
         return Validators(*row) if row else None
 
+    def young_pages(self, since: datetime) -> list[PageSeen]:
+        """Pages of articles that were published, or found where that is not known, since then."""
+        with self._open() as db:
+            rows = db.execute(
+                "SELECT p.key, p.asked, p.url, p.etag, p.last_modified FROM page p JOIN article USING (key)"
+                " WHERE NOT expired AND coalesce(published_at, seen_at) >= ? ORDER BY p.key",
+                (since.isoformat(),),
+            ).fetchall()
+        return [PageSeen(key, asked, Validators(*rest)) for key, asked, *rest in rows]
+
+    def correct(self, seen: PageSeen, article: Article | None) -> None:
+        """Note that a page was asked again, with the article when it was corrected."""
+        with self._open() as db:
+            if article is not None:
+                published = article.published_at.isoformat() if article.published_at else None
+                db.execute(
+                    "UPDATE article SET text = ?, published_at = ? WHERE key = ?",
+                    (article.text, published, article.key),
+                )
+            self._put_page(db, seen)
+
     def write(self, harvest: Harvest, policy: str, now: datetime) -> None:
         """Store what a source brought, all or nothing."""
         at = now.isoformat()
@@ -196,6 +233,7 @@ class NewsStore:
             # What is left of an article that is gone would pass for "read before".
             db.execute("DELETE FROM alias WHERE key NOT IN (SELECT key FROM article)")
             db.execute("DELETE FROM entry WHERE key NOT IN (SELECT key FROM article)")
+            db.execute("DELETE FROM page WHERE key NOT IN (SELECT key FROM article WHERE NOT expired)")
             db.execute("DELETE FROM validator WHERE source NOT IN (SELECT feed FROM entry)")
         return gone
 
@@ -226,6 +264,13 @@ class NewsStore:
             "INSERT OR REPLACE INTO alias VALUES (?, ?)",
             [(name, a.key) for name in found.aliases if name and name != a.key],
         )
+        if found.page is not None:
+            self._put_page(db, found.page)
+
+    def _put_page(self, db: sqlite3.Connection, seen: PageSeen) -> None:
+        v = seen.validators
+        row = (seen.key, seen.asked, v.url, v.etag, v.last_modified)
+        db.execute("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?)", row)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

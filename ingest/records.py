@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ingest.chunks import MAX_WORDS, split_chunks
+from engine.chunks import Chunking, WordLengths, split_passages
 from ingest.documents import NEWS, Document
 
 HEADLINES = 6
@@ -25,6 +25,8 @@ class Record:
     """Hash of title and text: what the vector depends on."""
     text: str
     meta: dict[str, str | int]
+    row: str
+    """Hash of all that is stored: equal rows need not be written again."""
 
     @property
     def embedded_text(self) -> str:
@@ -32,12 +34,20 @@ class Record:
         return f"{self.meta['title']}. {self.text}"
 
 
-def make_records(document: Document, max_words: int = MAX_WORDS) -> list[Record]:
-    """A document's chunks with the metadata that answers need."""
+def make_records(
+    document: Document, chunking: Chunking | None = None, lengths: WordLengths | None = None
+) -> list[Record]:
+    """A document's chunks with the metadata that answers need.
+
+    Args:
+        document: what is cut.
+        chunking: sizes of the chunks; the default is the chunker's.
+        lengths: measures words; the default is the bundled embedder's tokenizer.
+    """
     published = document.published_at
     records = []
-    for number, text in enumerate(split_chunks(document.text, max_words)):
-        digest = hashlib.sha256(f"{document.title}\n{text}".encode()).hexdigest()[:32]
+    for number, text in enumerate(split_passages(document.text, chunking, lengths)):
+        digest = _hash(f"{document.title}\n{text}")
         meta: dict[str, str | int] = {
             "doc_id": document.id,
             "title": document.title,
@@ -49,7 +59,8 @@ def make_records(document: Document, max_words: int = MAX_WORDS) -> list[Record]
         if published is not None:
             meta["published_at"] = published.isoformat()
             meta["published_ts"] = int(published.timestamp())
-        records.append(Record(f"{document.id}#{number}", digest, text, meta))
+        row = _hash(f"{text}\n{json.dumps(meta, sort_keys=True)}")
+        records.append(Record(f"{document.id}#{number}", digest, text, meta, row))
     return records
 
 
@@ -69,7 +80,15 @@ def headlines(documents: Sequence[Document]) -> Document | None:
     )
 
 
-def fingerprint(records: Sequence[Record], embedder: str) -> str:
-    """Equal for equal content, metadata and embedder."""
-    rows = [embedder, *(f"{r.id}\n{r.text}\n{json.dumps(r.meta, sort_keys=True)}" for r in records)]
-    return hashlib.sha256("\x00".join(rows).encode()).hexdigest()[:32]
+def fingerprint(records: Sequence[Record], form: str) -> str:
+    """Equal for equal content and metadata that are stored in one form.
+
+    Args:
+        records: all that is indexed.
+        form: how it is stored: embedder, chunking, kind of graph.
+    """
+    return _hash("\x00".join([form, *(f"{r.id}\n{r.row}" for r in records)]))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

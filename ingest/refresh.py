@@ -27,7 +27,7 @@ from engine.embedder import Embedder, TextEmbedder, embedder_ref
 from engine.errors import BusyError, ConfigError, RetrievalError, StorageError, UnderstudyError
 from engine.personas import Persona, load_persona
 from engine.secrets import Secret
-from ingest.settings import NewsConfig, news_config
+from ingest.settings import NewsConfig, chunking, news_config
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,7 @@ async def refresh_here(
         embedder,
         persona=persona.id,
         url=config.retriever.url,
+        chunking=chunking(config),
         only_if_changed=only_if_changed,
         extra=extra,
     )

@@ -5,7 +5,7 @@ This module knows nothing of how an index is built or of what was left out of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from engine.collection import Live, OpenCollection, chroma_errors, read_live
 
 SAMPLE = 40  # chunks asked for themselves when an index is checked
 MIN_RECALL = 0.95  # the graph index is approximate; a broken one loses far more
+UNRECALLED = "chunks do not find themselves"
 TIES = 3  # chunks that begin alike may have equal vectors; if more do, the embedder is broken
 TIE_DISTANCE = 1e-5  # cosine distance of vectors that count as equal
 
@@ -34,6 +35,11 @@ class Verification:
     def ok(self) -> bool:
         """No problem was found."""
         return not self.problems
+
+    @property
+    def unrecalled(self) -> tuple[str, ...]:
+        """Those of the problems that are only about chunks which do not find themselves."""
+        return tuple(problem for problem in self.problems if problem.endswith(UNRECALLED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +81,39 @@ def verify_index(folder: Path) -> Verification:
     return verify_live(folder, read_live(folder))
 
 
-def verify_live(folder: Path, live: Live) -> Verification:
-    """Count a collection and let a sample of its chunks find themselves."""
+def verify_live(
+    folder: Path, live: Live, expected: Set[str] = frozenset(), fresh: Sequence[str] = ()
+) -> Verification:
+    """Count a collection and let a sample of its chunks find themselves.
+
+    Args:
+        folder: the persona's index folder.
+        live: its pointer.
+        expected: the ids that it should hold; empty where they are not known.
+        fresh: ids that were just put in; as many of them are sampled, too.
+    """
     collection = OpenCollection(folder, live)
     try:
         with chroma_errors("checking itself"):
             count = int(collection.chroma.count())
             ids = collection.chroma.get(include=[])["ids"]
-            picked = sorted(ids)[:: max(1, len(ids) // SAMPLE)]
+            held = set(ids)
+            picked = list(dict.fromkeys([*_sample(sorted(ids)), *(i for i in _sample(fresh) if i in held)]))
             recalled = _recall(collection.chroma, picked)
     finally:
         collection.close()
     problems = []
     if count != live.chunks:
         problems.append(f"it holds {count} chunks of {live.chunks}")
+    if expected and held != expected:
+        problems.append(f"{len(expected - held)} chunks are missing, {len(held - expected)} are foreign")
     if recalled < MIN_RECALL * len(picked):
-        problems.append(f"{len(picked) - recalled} of {len(picked)} chunks do not find themselves")
+        problems.append(f"{len(picked) - recalled} of {len(picked)} {UNRECALLED}")
     return Verification(live.collection, live.chunks, count, len(picked), recalled, tuple(problems))
+
+
+def _sample(ids: Sequence[str]) -> Sequence[str]:
+    return ids[:: max(1, len(ids) // SAMPLE)]
 
 
 def _recall(chroma: Any, ids: Sequence[str]) -> int:

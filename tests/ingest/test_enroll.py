@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from two_voices import LINES, Told, needs_espeak, record, say
+from two_voices import LINES, Told, need_voices, needs_espeak, record, say
 
 from engine.errors import InputError
 from ingest.audio import SAMPLE_RATE
@@ -21,8 +21,7 @@ CLIP = "My name is on the letter that you keep in the drawer of your desk at hom
 
 @pytest.fixture(scope="module")
 def encoder() -> VoiceEncoder:
-    pytest.importorskip("resemblyzer", reason="pip install --no-deps resemblyzer, see docs/ingest-audio.md")
-    pytest.importorskip("spectralcluster")
+    need_voices()
     return VoiceEncoder()
 
 

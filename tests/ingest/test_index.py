@@ -11,24 +11,29 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from filelock import FileLock
 from small_knowledge import WordEmbedder, news, write_knowledge
 
+import ingest.index as index_module
+from engine.chunks import Chunking
 from engine.collection import OpenCollection, index_folder, read_live, write_live
 from engine.config import RetrieverConfig
 from engine.embedder import Vectors
 from engine.errors import BusyError, RetrievalError
 from engine.retriever import ChromaRetriever
+from ingest.copies import copy_collection
 from ingest.documents import Document
 from ingest.index import LOCK, Ledger, build_index
 from ingest.records import HEADLINES, headlines, make_records
+from ingest.vectors import Journal
 from ingest.verify import index_stats, verify_index
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
     return index_folder(tmp_path / "data", "ada")
 
 
-def build(knowledge: Path, folder: Path, embedder: WordEmbedder | None = None, **more: bool) -> Ledger:
+def build(knowledge: Path, folder: Path, embedder: WordEmbedder | None = None, **more: Any) -> Ledger:
     return build_index(knowledge, folder, embedder or WordEmbedder(), persona="ada", **more)
 
 
@@ -214,7 +219,7 @@ def test_build_index_with_failing_embedder_leaves_the_old_one_serving(knowledge:
     before = build(knowledge, folder).collection
     many = {f"news/{n}.md": news(f"Story {n}", "2026-11-01", f"Number {n} fell.") for n in range(60)}
     with pytest.raises(RetrievalError, match="words failed"):
-        build(write_knowledge(knowledge, many), folder, FailingEmbedder(calls=5))
+        build(write_knowledge(knowledge, many), folder, FailingEmbedder(calls=2))
     serves_the_old(folder, before)
 
 
@@ -263,25 +268,35 @@ KILLED = """
     from pathlib import Path
     sys.path[:0] = [{root!r}, {tests!r}]
     from small_knowledge import WordEmbedder
-    from ingest.index import build_index
+    import ingest.index as index
 
-    class Stuck(WordEmbedder):
-        def embed_now(self, texts, *, query=False):
-            if any("Number 40" in text for text in texts):
-                Path({marker!r}).touch()
-                time.sleep(120)
-            return super().embed_now(texts, query=query)
+    def stuck(*_, **__):
+        Path({marker!r}).touch()
+        time.sleep(120)
 
-    build_index(Path({knowledge!r}), Path({folder!r}), Stuck(), persona="ada")
+    embedder = WordEmbedder()
+    real = embedder.embed_now
+    if {moment!r} == "embedding":
+        embedder.embed_now = lambda texts, **_: real(texts) if len(embedder.texts) < 30 else stuck()
+    elif {moment!r} == "writing":
+        add, index.ROWS = index._add, 8
+        index._add = lambda chroma, records, *more: (add(chroma, records[:20], *more), stuck())
+    else:
+        index.write_live = stuck
+    index.build_index(Path({knowledge!r}), Path({folder!r}), embedder, persona="ada", only_if_changed=True)
 """
 
 
-def test_build_index_killed_halfway_leaves_the_old_one_serving(
-    knowledge: Path, folder: Path, tmp_path: Path
+@pytest.mark.parametrize(  # with 60 stories the index is written whole, with 6 as a changed copy
+    ("moment", "stories"), [("embedding", 60), ("writing", 60), ("writing", 6), ("swapping", 6)]
+)
+def test_build_index_killed_at_any_moment_leaves_the_old_one_serving(
+    knowledge: Path, folder: Path, tmp_path: Path, moment: str, stories: int
 ) -> None:
+    if stories == 6:
+        write_knowledge(knowledge, many(50, "old"))
     before = build(knowledge, folder).collection
-    many = {f"news/{n}.md": news(f"Story {n}", "2026-11-01", f"Number {n} fell.") for n in range(60)}
-    write_knowledge(knowledge, many)
+    write_knowledge(knowledge, many(stories))
     marker = tmp_path / "halfway"
     places = {
         "marker": marker,
@@ -290,8 +305,8 @@ def test_build_index_killed_halfway_leaves_the_old_one_serving(
         "root": ROOT,
         "tests": ROOT / "tests",
     }
-    script = textwrap.dedent(KILLED).format(**{k: str(v) for k, v in places.items()})
-    process = subprocess.Popen([sys.executable, "-c", script])
+    words = {k: str(v) for k, v in places.items()}
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED).format(**words, moment=moment)])
     try:
         deadline = time.monotonic() + 60
         while not marker.exists():
@@ -304,12 +319,178 @@ def test_build_index_killed_halfway_leaves_the_old_one_serving(
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert len(collections(folder)) == 2  # the unfinished one lies beside the live one
+    # An unfinished one lies beside the live one, once it was begun.
+    assert len(collections(folder)) == (1 if moment == "embedding" else 2)
     assert read_live(folder).collection == before
+    assert verify_index(folder).ok
     assert "cheese" in first_hit(folder, "cheese of two tons")
     after = build(knowledge, folder)  # the system freed the lock
     assert collections(folder) == [after.collection]
-    assert "40" in first_hit(folder, "Number 40 fell")
+    assert after.embedded < stories // 2 + 2  # what was embedded before the kill is not embedded again
+    assert "Number 4 " in first_hit(folder, "Number 4 fell today")
+    assert [p.name for p in folder.iterdir() if p.suffix == ".part"] == []
+
+
+# --- changing a copy -----------------------------------------------------------------------
+
+
+def many(count: int, kind: str = "new") -> dict[str, str]:
+    """So many stories."""
+    return {
+        f"news/{kind}{n}.md": news(f"Story {n} {kind}", "2026-11-01", f"Number {n} fell {kind}.")
+        for n in range(count)
+    }
+
+
+def stored(folder: Path) -> dict[str, tuple[str, dict[str, object], list[float]]]:
+    """Everything that the live collection holds."""
+    live = read_live(folder)
+    collection = OpenCollection(folder, live)
+    rows = collection.chroma.get(include=["documents", "metadatas", "embeddings"])
+    collection.close()
+    columns = zip(rows["documents"], rows["metadatas"], np.round(rows["embeddings"], 5).tolist(), strict=True)
+    return dict(zip(rows["ids"], columns, strict=True))
+
+
+@pytest.fixture
+def copies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The collections that were made of a copy."""
+    made: list[str] = []
+
+    def noted(folder: Path, live: str, new: str) -> None:
+        copy_collection(folder, live, new)
+        made.append(new)
+
+    monkeypatch.setattr(index_module, "copy_collection", noted)
+    return made
+
+
+def test_build_index_of_few_changes_in_a_copy_holds_what_a_whole_one_holds(
+    knowledge: Path, folder: Path, tmp_path: Path, copies: list[str]
+) -> None:
+    write_knowledge(knowledge, many(60, "old"))
+    build(knowledge, folder)
+    assert copies == []
+    (knowledge / "news/old7.md").unlink()
+    write_knowledge(knowledge, {"news/old8.md": news("Story 8", "2026-11-02", "Number 8 rose again.")})
+    path = knowledge / "news/2026-11-18-cheese.md"
+    path.write_text(path.read_text().replace("url: https://example.org/2026/11/18/cheese\n", ""))
+    write_knowledge(knowledge, many(2))
+    ledger = build(knowledge, folder, only_if_changed=True)
+    assert copies == [ledger.collection]
+    build(knowledge, tmp_path / "fresh")
+    assert copies == [ledger.collection]
+    assert stored(folder) == stored(tmp_path / "fresh")
+    assert ledger.embedded == 4  # the headlines, too
+    assert collections(folder) == [ledger.collection]
+    for query in ("Number 8 rose again", "cheese of two tons", "Number 1 fell new"):
+        assert first_hit(folder, query) == first_hit(tmp_path / "fresh", query)
+
+
+def test_build_index_of_many_small_changes_is_written_whole_in_the_end(
+    knowledge: Path, folder: Path, copies: list[str]
+) -> None:
+    write_knowledge(knowledge, many(60, "old"))
+    build(knowledge, folder)
+    whole = []
+    for night in range(4):  # 5 of 65 rows each, of which a fifth may go
+        write_knowledge(knowledge, {k: v.replace("fell", f"fell {night}") for k, v in many(5, "old").items()})
+        whole.append(build(knowledge, folder, only_if_changed=True).collection not in copies)
+    assert whole == [False, False, True, False]
+
+
+def test_build_index_while_the_old_one_is_open_changes_nothing_in_it(
+    knowledge: Path, folder: Path, copies: list[str]
+) -> None:
+    write_knowledge(knowledge, many(60, "old"))
+    live = build(knowledge, folder).collection
+    old, rows = read_live(folder), stored(folder)
+    reader = OpenCollection(folder, old)
+    write_knowledge(knowledge, many(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index_module, "sweep", lambda *_: None)
+        build(knowledge, folder, only_if_changed=True)
+    assert len(copies) == 1
+    assert len(stored(folder)) == len(rows) + 2
+    assert reader.chroma.count() == len(rows)
+    reader.close()
+    write_live(folder, old)
+    assert stored(folder) == rows
+    assert read_live(folder).collection == live
+
+
+@pytest.mark.parametrize("damage", ["copy", "check", "manifest", "graph", "asked"])
+def test_build_index_whose_copy_fails_or_is_not_wanted_is_written_whole(
+    knowledge: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, copies: list[str], damage: str
+) -> None:
+    write_knowledge(knowledge, many(60, "old"))
+    before = build(knowledge, folder).collection
+    write_knowledge(knowledge, many(2))
+    if damage == "copy":
+        monkeypatch.setattr(index_module, "copy_collection", fails("disk I/O error"))
+    elif damage == "check":
+        monkeypatch.setattr(
+            index_module,
+            "_change",
+            lambda folder, new, live, *_: copy_collection(folder, live.collection, new.collection),
+        )
+    elif damage == "manifest":
+        (folder / before / "rows.json").write_text("{}")
+    elif damage == "graph":
+        monkeypatch.setattr(index_module, "HNSW", {**index_module.HNSW, "max_neighbors": 24})
+    ledger = build(knowledge, folder, only_if_changed=damage != "asked")
+    assert (ledger.chunks, ledger.embedded) == (68, 2)  # the vectors are reused all the same
+    assert copies == []
+    assert collections(folder) == [ledger.collection]
+    assert verify_index(folder).ok
+    assert "Number 1 " in first_hit(folder, "Number 1 fell new")
+
+
+def fails(words: str) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise RetrievalError(words)
+
+    return fail
+
+
+def test_build_index_with_other_chunks_is_a_change_that_embeds_only_other_texts(
+    knowledge: Path, folder: Path
+) -> None:
+    text = " ".join(f"Sentence {n} tells of the river." for n in range(30))
+    write_knowledge(knowledge, {"river.md": f'---\ntitle: "The river"\n---\n{text}\n'})
+    first = build(knowledge, folder)
+    same = build(knowledge, folder, only_if_changed=True)
+    assert not same.changed
+    other = build(knowledge, folder, only_if_changed=True, chunking=Chunking(50, 10))
+    assert other.changed
+    assert other.chunks > first.chunks
+    assert other.reused == 5
+
+
+def test_build_index_with_chunks_longer_than_the_embedder_reads_is_refused(
+    knowledge: Path, folder: Path
+) -> None:
+    with pytest.raises(RetrievalError, match=r"reads 256 tokens .* allowed: 200 or less"):
+        build(knowledge, folder, chunking=Chunking(201, 10))
+
+
+def test_journal_of_torn_file_keeps_whole_rows_and_goes_on(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "words")
+    vectors = np.eye(3, 8, dtype=np.float32)
+    journal.append(["a" * 32, "b" * 32], vectors[:2])
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-5])
+    assert list(journal.read()) == ["a" * 32]
+    journal.append(["c" * 32], vectors[2:])
+    found = journal.read()
+    assert list(found) == ["a" * 32, "c" * 32]
+    assert found["c" * 32].tolist() == vectors[2].tolist()
+    journal.append(["d" * 32], np.eye(1, 4, dtype=np.float32))  # another model under the same name
+    assert list(journal.read()) == ["d" * 32]
+    path.write_bytes(b"\x08")
+    assert journal.read() == {}
+    journal.forget()
+    assert Journal(tmp_path, "words").read() == {}
 
 
 def test_build_index_lock_file_of_a_dead_process_is_no_obstacle(knowledge: Path, folder: Path) -> None:
@@ -373,10 +554,10 @@ def test_lock_is_released_after_a_failure(tmp_path: Path, folder: Path) -> None:
 
 def test_make_records_of_long_document_numbers_its_chunks_and_embeds_the_title() -> None:
     text = " ".join(f"Sentence {n} has five words." for n in range(40))
-    records = make_records(Document("a/b", "The title", text), max_words=50)
+    records = make_records(Document("a/b", "The title", text), chunking=Chunking(60, 12))
     assert [r.id for r in records] == [f"a/b#{n}" for n in range(len(records))]
-    assert len(records) == 4
-    assert len({r.digest for r in records}) == 4
+    assert len(records) == 5
+    assert len({r.digest for r in records}) == 5
     assert records[2].embedded_text.startswith("The title. Sentence ")
     assert records[2].text.startswith("Sentence ")
 

@@ -290,6 +290,117 @@ async def test_collect_where_a_parser_breaks_goes_on(
     assert one(store).title == "The bridge"
 
 
+# --- corrections -----------------------------------------------------------------------------
+
+
+def fresh(server: FeedServer, **more: str | None) -> str:
+    """A feed of one short entry of this morning, whose page is /b."""
+    entry = {"date": "2026-11-20T06:00:00+00:00", "guid": "b", **more}
+    return rss([Item("The bridge", server.url("/b"), "Short.", **entry)])  # type: ignore[arg-type]
+
+
+def put_page(server: FeedServer, text: str, etag: str = "") -> None:
+    server.put("/b", page("Bridge", text), type_="text/html; charset=utf-8", etag=etag)
+
+
+@pytest.mark.parametrize("etag", ["", '"a"'])
+async def test_collect_of_corrected_page_behind_an_unchanged_feed_takes_the_correction(
+    server: FeedServer, store: NewsStore, etag: str
+) -> None:
+    text = story("bridge", 20)
+    put_page(server, text, etag)
+    server.put("/feed", fresh(server), etag='"1"')
+    first = await run(server, store, "/feed")
+    assert [s.name for s in first.ledger.stages] == ["sources", "pages", "entries"]
+    key = one(store).key
+    same = await run(server, store, "/feed")
+    assert dropped(same, "rechecks") == {"unchanged": 1}
+    assert server.headers[-1].get("If-None-Match", "") == etag
+    corrected = text.replace("bridge7", "bridge8") + " An earlier version named the wrong mill."
+    put_page(server, corrected, etag and '"b"')
+    done = await run(server, store, "/feed")
+    assert (done.new, done.updated) == (0, 1)
+    assert (one(store).key, one(store).text) == (key, corrected)
+    assert one(store).published_at == datetime(2026, 11, 20, 6, tzinfo=UTC)
+    again = await run(server, store, "/feed")
+    assert (again.updated, dropped(again, "rechecks")) == (0, {"unchanged": 1})
+
+
+@pytest.mark.parametrize(("days", "asked"), [(1.5, 2), (2.5, 1)])
+async def test_collect_asks_only_young_pages_again(
+    server: FeedServer, store: NewsStore, days: float, asked: int
+) -> None:
+    put_page(server, story("bridge", 20))
+    server.put("/feed", fresh(server))
+    await run(server, store, "/feed")
+    published = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    await run(server, store, "/feed", now=published + timedelta(days=days))
+    assert server.hits.count("/b") == asked
+    await run(server, store, "/feed", recheck_days=0.0)
+    assert server.hits.count("/b") == asked
+
+
+async def test_collect_of_page_that_was_taken_away_keeps_the_article(
+    server: FeedServer, store: NewsStore
+) -> None:
+    text = story("bridge", 20)
+    put_page(server, text)
+    server.put("/feed", fresh(server))
+    await run(server, store, "/feed")
+    put_page(server, "This report is for subscribers only. " * 3)
+    done = await run(server, store, "/feed")
+    assert dropped(done, "rechecks") == {"lost most of its text": 1}
+    server.status("/b", 410)
+    done = await run(server, store, "/feed")
+    assert dropped(done, "rechecks") == {"HTTP 410": 1}
+    assert one(store).text == text
+
+
+async def test_collect_does_not_ask_twice_a_page_whose_entry_changed(
+    server: FeedServer, store: NewsStore
+) -> None:
+    put_page(server, story("bridge", 20))
+    server.put("/feed", fresh(server))
+    await run(server, store, "/feed")
+    server.put("/feed", fresh(server, date="2026-11-20T07:00:00+00:00"))
+    done = await run(server, store, "/feed")
+    assert server.hits.count("/b") == 2
+    assert [s.name for s in done.ledger.stages] == ["sources", "pages", "entries"]
+
+
+async def test_store_of_the_first_schema_is_brought_up_to_date(server: FeedServer, store: NewsStore) -> None:
+    put_page(server, story("bridge", 20))
+    server.put("/feed", fresh(server))
+    await run(server, store, "/feed")
+    with sqlite3.connect(store.path) as db:
+        db.executescript("DROP TABLE page; PRAGMA user_version = 1;")
+    done = await run(server, store, "/feed")
+    assert done.failed_sources == 0
+    assert one(store).title == "The bridge"
+
+
+# --- robots.txt behind redirects ---------------------------------------------------------------
+
+
+async def test_collect_of_redirect_to_a_site_that_robots_shall_not_visit_stays_away(
+    server: FeedServer, store: NewsStore
+) -> None:
+    async with FeedServer() as other:
+        other.robots = "User-agent: *\nDisallow: /private\n"
+        other.put_page("/private/b", page("Bridge", story("bridge", 20)))
+        other.put_page("/open/c", page("Ferry", story("ferry", 20)))
+        server.redirect("/b", other.url("/private/b"))
+        server.redirect("/c", other.url("/open/c"))
+        links = [Item(f"The {n}", server.url(f"/{n}"), "Short.", guid=n) for n in ("b", "c")]
+        server.put("/feed", rss(links))
+        server.redirect("/own", other.url("/private/b"))
+        done = await run(server, store, "/feed", pages=[server.url("/own")])
+        assert other.hits == ["/open/c"]
+    assert dropped(done, "pages") == {"robots.txt forbids it": 1}
+    assert dropped(done, "sources") == {"robots.txt forbids it": 1}
+    assert one(store).title == "The c"
+
+
 # --- NewsAPI and pages ---------------------------------------------------------------------
 
 

@@ -7,14 +7,15 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from feed_server import FeedServer, Item, rss, settings, story
 from small_knowledge import WordEmbedder, write_knowledge
 
-from engine.collection import index_folder, read_live
-from engine.config import Config
+from engine.collection import OpenCollection, index_folder, read_live
+from engine.config import Config, IndexConfig
 from engine.errors import BusyError, RetrievalError
 from engine.personas import Persona, load_persona
 from engine.types import utc_now
@@ -66,6 +67,38 @@ async def test_refresh_here_indexes_folder_and_news_and_embeds_only_what_changed
     assert (third.new, third.changed) == (0, False)
     assert [stage["stage"] for stage in third.ledger] == ["sources", "pages", "entries", "articles"]
     assert verify_index(index_folder(config.data_path, "ada")).ok
+
+
+async def test_refresh_here_takes_expired_news_out_of_the_index(
+    server: FeedServer, persona: Persona, config: Config
+) -> None:
+    old = (utc_now() - timedelta(days=10)).isoformat()
+    rows = [
+        Item(f"The {t}", server.url(f"/{t}"), story(t, 20), d, t)
+        for t, d in (("bridge", old), ("ferry", DATE))
+    ]
+    server.put("/feed", rss(rows))
+    folder = index_folder(config.data_path, "ada")
+    kept = await refresh_here(config, persona, WordEmbedder(), news=settings(max_age_days=11))
+    assert (kept.new, kept.expired, kept.documents) == (2, 0, 7)
+    done = await refresh_here(config, persona, WordEmbedder(), news=settings(max_age_days=9))
+    assert (done.new, done.expired, done.documents) == (0, 1, 6)
+    collection = OpenCollection(folder, read_live(folder))
+    titles = {str(m["title"]) for m in collection.chroma.get(include=["metadatas"])["metadatas"]}
+    collection.close()
+    assert "The ferry" in titles
+    assert "The bridge" not in titles
+
+
+async def test_refresh_here_cuts_documents_as_the_settings_say(
+    server: FeedServer, persona: Persona, config: Config
+) -> None:
+    server.put("/feed", items(server, "bridge"))
+    long = await refresh_here(config, persona, WordEmbedder(), news=settings())
+    small = config.model_copy(update={"index": IndexConfig(chunk_tokens=40, overlap_tokens=0)})
+    short = await refresh_here(small, persona, WordEmbedder(), news=settings())
+    assert short.changed
+    assert short.chunks > long.chunks
 
 
 async def test_refresh_here_with_all_sources_down_keeps_yesterdays_news(

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from two_voices import LINES, Told, needs_espeak, record, say, write_wav
+from two_voices import LINES, Told, need_voices, needs_espeak, record, say, write_wav
 
 from engine.errors import ConfigError, ModelError
 from ingest.audio_cli import add_parser, run_audio
@@ -56,8 +56,7 @@ def test_transcribe_micro_checkpoint_words_and_times_are_right(told: Told, check
 def test_audio_command_two_voices_every_turn_has_its_speaker_and_words(
     told: Told, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("resemblyzer", reason="pip install --no-deps resemblyzer, see docs/ingest-audio.md")
-    pytest.importorskip("spectralcluster")
+    need_voices()
     file = write_wav(tmp_path / "talk.wav", told.samples)
     clip = write_wav(tmp_path / "clip.wav", say(CLIP, "ada", tmp_path))
     parser = argparse.ArgumentParser()

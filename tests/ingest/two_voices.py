@@ -56,6 +56,12 @@ class Told:
         return [Span(turn.start_s, turn.end_s, turn.speaker) for turn in self.turns]
 
 
+def need_voices() -> None:
+    """Skip the test where the default diarizer's packages are missing."""
+    pytest.importorskip("resemblyzer", reason="make audio, see docs/ingest-audio.md")
+    pytest.importorskip("spectralcluster", reason="make audio, see docs/ingest-audio.md")
+
+
 def say(text: str, voice: str, folder: Path, speed: int = 165) -> Samples:
     """A sentence without the silence around it."""
     path = folder / "said.wav"

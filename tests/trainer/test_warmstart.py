@@ -51,7 +51,7 @@ def test_warm_start_deeper_same_logits_and_new_layers_learn(tmp_path: Path) -> N
 def test_warm_start_other_width_says_which_size(tmp_path: Path) -> None:
     export_hf(_trained(SHAPE), SHAPE, None, tmp_path)
     wider = Llama(ModelShape(**{**SHAPE.as_dict(), "d_ff": 32}))
-    with pytest.raises(WarmStartError, match="intermediate_size 24.*d_ff 32"):
+    with pytest.raises(WarmStartError, match=r"intermediate_size 24.*d_ff 32"):
         warm_start(wider, tmp_path)
 
 
