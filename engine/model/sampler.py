@@ -2,8 +2,9 @@
 
 In this order, as transformers' processors do: repetition penalty, temperature, top-k, top-p. In service
 the penalty counts the reply alone: over the prompt it would push answers off the names and numbers of
-the retrieved passages that they are to repeat. Each request draws from a random generator of its own on
-the CPU, so a seed repeats a reply whatever else runs, and on whatever device. This module knows nothing of text or models.
+the retrieved passages that they are to repeat. Each request draws from a random generator of its own
+on the CPU, so a seed repeats a reply whatever else runs, and on whatever device. This module knows
+nothing of text or models.
 
 Source: repetition penalty, https://arxiv.org/abs/1909.05858; top-p, https://arxiv.org/abs/1904.09751.
 """
