@@ -21,6 +21,7 @@ LIBRARY_LEVELS = {
     "chromadb": logging.WARNING,
     "sentence_transformers": logging.WARNING,
     "alembic": logging.WARNING,
+    "presidio-analyzer": logging.ERROR,  # names every recognizer, and those of other languages as warnings
     "apscheduler": logging.WARNING,
     "telegram.ext": logging.WARNING,
     "bitsandbytes": logging.ERROR,  # warns of optional kernels on every CPU start

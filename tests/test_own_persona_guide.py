@@ -1,7 +1,7 @@
 """docs/your-own-persona.md, done: its files written, its commands run in its order, by the real command.
 
 Only what cannot be had offline is put in place of what the guide names: the tiny model for the 3B, a
-micro Whisper for `small.en`, a free port, no name finder (`--names speakers`). Where espeak-ng, ffmpeg
+micro Whisper for `small.en`, a free port. Where espeak-ng, ffmpeg
 or the audio packages are missing, that one command is left out, and what it would have written is put
 there.
 """
@@ -188,8 +188,6 @@ def test_guide_every_command_runs_in_its_order(
                 continue
             record(home)
             command = command.replace("small.en", "micro.pt")
-        if kind == "ingest pairs":
-            command += " --names speakers"  # Presidio wants a language model that has to be downloaded
         if kind == "ingest decide":
             rejected = review(home)
         if kind.startswith("run"):

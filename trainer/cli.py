@@ -21,7 +21,13 @@ def add_parser(commands: Any) -> None:
 
     base = kinds.add_parser("base", help="train the starter model: tokenizer, data, model, export")
     base.add_argument(
-        "--recipe", type=Path, default=CONFIGS / "starter.toml", metavar="FILE", help="the run's TOML"
+        "--recipe",
+        "--config",
+        dest="recipe",
+        type=Path,
+        default=CONFIGS / "starter.toml",
+        metavar="FILE",
+        help="the run's TOML",
     )
     base.add_argument("--corpus", type=Path, metavar="DIR", help="folder of *.jsonl.xz text and chat rows")
     base.add_argument("--out", type=Path, metavar="DIR", help="where the model is written")

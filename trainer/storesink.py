@@ -22,10 +22,10 @@ LONG_TOKENS = 1024
 class Sizes:
     """How many tokens each store holds; the corpus parts end earlier where their files do."""
 
-    skills: int = 9_000_000
-    skills_short: int = 4_000_000
+    skills: int = 16_000_000
+    skills_short: int = 5_000_000
     skills_dense: int = 2_000_000
-    chat: int = 4_000_000
+    chat: int = 6_000_000
     skills_long: int = 3_000_000
     grounded_long: int = 3_000_000
     tools: int = 4_000_000

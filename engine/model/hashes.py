@@ -39,11 +39,12 @@ class ModelHashes:
     template: str
 
 
-def find_model(ref: str) -> Path:
+def find_model(ref: str, *, weights: bool = True) -> Path:
     """The folder of a base model; a hub id is fetched, or found in the hub's cache.
 
     Args:
         ref: a folder, or a Hugging Face id such as `meta-llama/Llama-3.2-3B-Instruct`.
+        weights: False fetches only the small files: configuration, tokenizer and template.
 
     Raises:
         ModelError: no such folder or id, licence not accepted, or no network.
@@ -53,15 +54,15 @@ def find_model(ref: str) -> Path:
         return folder
     if folder.is_absolute() or ref.startswith((".", "~")):
         raise ModelError(f"The model folder {ref} does not exist; set model in config.toml's profile.")
-    return _fetch(ref)
+    return _fetch(ref, _WANTED if weights else _WANTED[1:])
 
 
-def _fetch(ref: str) -> Path:
+def _fetch(ref: str, wanted: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(ref, allow_patterns=_WANTED, ignore_patterns=_UNWANTED))
+        return Path(snapshot_download(ref, allow_patterns=wanted, ignore_patterns=_UNWANTED))
     except GatedRepoError as exc:
         raise ModelError(
             f"{ref} is gated: accept its licence at https://huggingface.co/{ref} once, then put a read "

@@ -182,6 +182,7 @@ async def test_openweathermap_wrong_key_says_so_and_is_never_logged(
     server: WeatherServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")  # the command quiets it, in whatever test ran before
     record = await look(server, "London", key="s3cret-key")
     assert record.error == "the weather service refused the key of this bot"
     ours = "\n".join(r.getMessage() for r in caplog.records if r.name != "aiohttp.access")  # the server's
