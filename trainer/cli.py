@@ -74,8 +74,18 @@ def add_parser(commands: Any) -> None:
     )
     persona.add_argument("--fresh", action="store_true", help="begin anew, whatever an earlier run left")
     persona.add_argument("--strict", action="store_true", help="fail when a row is refused")
+    persona.add_argument(
+        "--dry-run", action="store_true", help="show examples, lengths, steps, memory; train nothing"
+    )
+    persona.add_argument("--no-tensorboard", action="store_true", help="write no TensorBoard event files")
+    persona.add_argument("--wandb", default="", metavar="PROJECT", help="tell Weights & Biases too")
     persona.add_argument("--json", action="store_true", help="print the report as one JSON object")
     persona.set_defaults(handler=_persona)
+
+    card = kinds.add_parser("card", help="write a run's card (HTML) and loss curve (PNG) from its events")
+    card.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder with events.jsonl")
+    card.add_argument("--json", action="store_true", help="print the files' paths as one JSON object")
+    card.set_defaults(handler=_card)
     data_cli.add_parsers(kinds)
 
 
@@ -101,10 +111,9 @@ def _probe(args: argparse.Namespace) -> int:
 
 def _persona(args: argparse.Namespace) -> int:
     from engine.config import load_config
-    from trainer.events import ProgressBar
-    from trainer.persona import train_persona
+    from trainer.persona import persona_job
 
-    report = train_persona(
+    job = persona_job(
         load_config(Path(args.config)),
         args.persona,
         pair_files=args.pairs or [],
@@ -114,9 +123,13 @@ def _persona(args: argparse.Namespace) -> int:
         run_dir=args.run_dir,
         strict=args.strict,
         fresh=args.fresh,
-        observers=[ProgressBar()],
-        say=_say,
     )
+    if args.dry_run:
+        return _dry_run(job, args)
+    observers = _observers(job.run_dir, args)  # a missing package is told before the base is read
+    from trainer.adapterset import train_adapters
+
+    report = train_adapters(job, observers, _say)
     if os.environ.get("RANK", "0") != "0":  # of `accelerate launch`, one process speaks
         return 0
     if not args.json:
@@ -125,6 +138,41 @@ def _persona(args: argparse.Namespace) -> int:
             best = min([phase["start_loss"], *phase["eval_loss"]])
             print(f"{phase['folder']}  held-out loss {phase['start_loss']:.3f} -> {best:.3f}, {kept}")
     return _finish(report, args.json)
+
+
+def _observers(run_dir: Path, args: argparse.Namespace) -> list[Any]:
+    """The bar, the card at the end, and who else is told; of several processes the first alone."""
+    from trainer.events import ProgressBar
+    from trainer.runcard import RunCardObserver
+    from trainer.tracking import TensorBoardObserver, WandbObserver
+
+    if os.environ.get("RANK", "0") != "0":
+        return []
+    observers: list[Any] = [ProgressBar()]
+    if not args.no_tensorboard:
+        observers.append(TensorBoardObserver(run_dir))
+    if args.wandb:
+        observers.append(WandbObserver(args.wandb, run_dir))
+    return [*observers, RunCardObserver(run_dir)]
+
+
+def _dry_run(job: Any, args: argparse.Namespace) -> int:
+    from trainer.dryrun import dry_run, report_text
+
+    report = dry_run(job)
+    if not args.json:
+        print(report_text(report, color=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+    _finish(report, args.json)
+    return 1 if args.strict and report["refused"] else 0
+
+
+def _card(args: argparse.Namespace) -> int:
+    from trainer.runcard import write_card
+
+    files = write_card(args.run_dir)
+    if not args.json:
+        print("\n".join(str(path) for path in files.values()))
+    return _finish({name: str(path) for name, path in files.items()}, args.json)
 
 
 def _recipe(given: Path) -> Path:

@@ -511,9 +511,9 @@ async def test_commands_are_shown_in_the_menu(server: TelegramDouble, relay: Fak
         "retry",
         "why",
         "stats",
-        "audience",
         "optout",
         "optin",
+        "audience",
     ]
 
 
