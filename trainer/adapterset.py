@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +218,13 @@ class _Run:
             "refused": len(ledger.refused),
             "processes": self.processes.count,
             "resumed": resumed,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": shlex.join(["understudy", *sys.argv[1:]]),
+            "out": str(job.out),
+            "refusals": ledger.refused,
+            "warnings": ledger.warnings,
+            "hashes": self.state.fingerprint,
+            "plan": job.recipe.model_dump(mode="json"),
         }
         for observer in [] if self.state.done else self.observers:
             observer.event(event)

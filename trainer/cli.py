@@ -130,6 +130,8 @@ def _persona(args: argparse.Namespace) -> int:
     from trainer.adapterset import train_adapters
 
     report = train_adapters(job, observers, _say)
+    if (job.run_dir / "card.html").is_file() and observers:
+        _say(f"Run card: {job.run_dir / 'card.html'}")
     if os.environ.get("RANK", "0") != "0":  # of `accelerate launch`, one process speaks
         return 0
     if not args.json:
@@ -142,6 +144,7 @@ def _persona(args: argparse.Namespace) -> int:
 
 def _observers(run_dir: Path, args: argparse.Namespace) -> list[Any]:
     """The bar, the card at the end, and who else is told; of several processes the first alone."""
+    from engine.errors import ConfigError
     from trainer.events import ProgressBar
     from trainer.runcard import RunCardObserver
     from trainer.tracking import TensorBoardObserver, WandbObserver
@@ -150,14 +153,18 @@ def _observers(run_dir: Path, args: argparse.Namespace) -> list[Any]:
         return []
     observers: list[Any] = [ProgressBar()]
     if not args.no_tensorboard:
-        observers.append(TensorBoardObserver(run_dir))
+        try:
+            observers.append(TensorBoardObserver(run_dir))
+        except ConfigError as exc:  # nobody asked for it
+            _say(str(exc))
     if args.wandb:
         observers.append(WandbObserver(args.wandb, run_dir))
     return [*observers, RunCardObserver(run_dir)]
 
 
 def _dry_run(job: Any, args: argparse.Namespace) -> int:
-    from trainer.dryrun import dry_run, report_text
+    from trainer.dryreport import report_text
+    from trainer.dryrun import dry_run
 
     report = dry_run(job)
     if not args.json:

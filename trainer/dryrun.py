@@ -25,9 +25,6 @@ EXAMPLES = 3
 BINS = 8
 _LONGEST_TEXT = 700
 """Characters of an example's stretch of tokens that are shown; its middle is left out."""
-_BAR = 30
-_MARKS = ("«", "»")
-_GREEN = ("\x1b[1;32m", "\x1b[0m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,65 +238,3 @@ def _precision(job: Job) -> tuple[Precision, bool]:
     dtype = pick_dtype(job.profile.dtype, device)
     whole: Precision = "fp32" if dtype == torch.float32 else "bf16"
     return (whole if job.profile.quantization == "none" else job.profile.quantization), device.type == "cuda"
-
-
-# --- for people ------------------------------------------------------------------------------
-
-
-def report_text(report: dict[str, Any], *, color: bool) -> str:
-    """The report for reading.
-
-    Args:
-        color: trained tokens in green; else between « and ».
-    """
-    lines = [
-        f"{report['recipe']} on {report['base']}, window {report['window']:,} tokens. Nothing is trained.",
-        f"{report['rows']:,} rows = {report['trained']:,} to train + {report['held_out']:,} held out "
-        f"+ {len(report['refused']):,} refused",
-        *(f"  refused  {line}" for line in report["refused"]),
-        *(f"  note     {line}" for line in report["warnings"]),
-    ]
-    for phase in report["phases"]:
-        lines += ["", *_phase_lines(phase, _GREEN if color else _MARKS)]
-    return "\n".join([*lines, "", *_memory_lines(report)])
-
-
-def _phase_lines(phase: dict[str, Any], marks: tuple[str, str]) -> list[str]:
-    size = phase["lengths"]
-    replayed = f" ({phase['replayed']:,} of them replayed skills)" if phase["replayed"] else ""
-    lines = [
-        f"Phase {phase['phase']} ({phase['method']}): {phase['examples']:,} examples{replayed}, "
-        f"{phase['held_out']:,} held out",
-        f"  {phase['steps']:,} steps = {phase['epochs']} epochs × {phase['steps_per_epoch']:,}; "
-        f"{phase['trained_tokens']:,} trained tokens; micro-batches of up to "
-        f"{phase['micro_batch_tokens']:,} tokens",
-        f"  tokens of an example: min {size['min']:,}, median {size['median']:,g}, p95 {size['p95']:,}, "
-        f"max {size['max']:,}",
-    ]
-    most = max(count for *_, count in size["histogram"])
-    for a, b, count in size["histogram"]:
-        lines.append(f"  {f'{a}–{b}':>13} {'█' * math.ceil(_BAR * count / most):<{_BAR}} {count:,}")
-    for number, shown in enumerate(phase["shown"], 1):
-        text = "".join(f"{marks[0]}{s['text']}{marks[1]}" if s["trained"] else s["text"] for s in shown)
-        lines += [f"  Example {number}, trained tokens marked:", *(f"  │ {x}" for x in text.splitlines())]
-    return lines
-
-
-def _memory_lines(report: dict[str, Any]) -> list[str]:
-    memory = report["memory"]
-    lines = [
-        "Memory, estimated (GiB; the libraries' own 0.5 to 1 GiB come on top; → is this training)",
-        f"    {'base':<22} {'bits':<5} {'checkpointing':<14} {'total':>7} {'weights':>8} {'adapters':>9} "
-        f"{'optimizer':>10} {'activations':>12}",
-    ]
-    for name, rows in [(report["base"], memory["base"]), *memory["other_sizes"].items()]:
-        name = name if len(name) <= 22 else "…" + name[-21:]
-        for row in rows:
-            gib = {key: row[key] / 2**30 for key in ("total", "weights", "adapters", "optimizer")}
-            left = (row["activations"] + row["passing"]) / 2**30
-            lines.append(
-                f"  {'→' if row.get('chosen') else ' '} {name:<22} {row['bits']:<5} "
-                f"{'on' if row['checkpointing'] else 'off':<14} {gib['total']:>7.2f} {gib['weights']:>8.2f} "
-                f"{gib['adapters']:>9.2f} {gib['optimizer']:>10.2f} {left:>12.2f}"
-            )
-    return lines

@@ -1,6 +1,7 @@
 """What a training tells while it runs, and two who listen: events.jsonl and a progress bar.
 
     {"kind": "run",   "recipe", "base", "rows", "trained", "held_out", "refused", "resumed", …}
+              also "refusals", "warnings", "hashes", "plan" (the recipe), "out", "command", "started"
     {"kind": "phase", "phase", "parameters", "epochs", "total_steps", "packed", "start_loss", …}
     {"kind": "step",  "phase", "epoch", "step", "total_steps", "loss", "lr", "tokens", "tokens_per_s",
                       "elapsed_s", "memory_mb"}

@@ -134,6 +134,7 @@ class WandbObserver:
                 resume="allow",
                 dir=str(self._run_dir),
                 config={key: event[key] for key in _PLAIN if key in event},
+                settings={"console": "off", "disable_git": True, "disable_code": True},
             )
             for phase in event.get("phases", ()):
                 self._run.define_metric(f"{phase}/*", step_metric=f"{phase}/step")

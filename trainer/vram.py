@@ -140,7 +140,9 @@ def read_config(folder: Path) -> Any:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError) as exc:
         reason = str(exc).splitlines()[0][:200]
-        raise ModelError(f"{folder / 'config.json'} cannot be read ({reason}); fetch the model again.") from exc
+        raise ModelError(
+            f"{folder / 'config.json'} cannot be read ({reason}); fetch the model again."
+        ) from exc
 
 
 def llama_config(name: str) -> Any:
@@ -227,9 +229,7 @@ def estimate(
     """
     b = 4 if precision == "fp32" else 2
     scales = 4 * shape.rows if precision == "int8" else 0
-    weights = round(
-        shape.linear * _WEIGHT_BYTES[precision] + (shape.parameters - shape.linear) * b + scales
-    )
+    weights = round(shape.linear * _WEIGHT_BYTES[precision] + (shape.parameters - shape.linear) * b + scales)
     beneath = b * sum(adapter.parameters for adapter in adapters)
     dequantised = 2 * shape.largest if precision in ("int8", "nf4") else 0
     parts = []

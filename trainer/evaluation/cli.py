@@ -56,6 +56,13 @@ def add_parser(commands: Any, index_documents: Callable[..., Any]) -> None:
         "--corpus", type=Path, metavar="DIR", help="folder of *.jsonl.xz for XQuAD, prose, style"
     )
     every.add_argument("--card", type=Path, metavar="FILE", help="put the tables into this model card")
+    every.add_argument(
+        "--pairs",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="pairs that the adapters were trained on (default: the persona's training/)",
+    )
     _common(every, out="DIR")
     _sampled(every)
     every.set_defaults(handler=_all)
@@ -148,7 +155,15 @@ def _all(args: argparse.Namespace) -> int:
     from trainer.evaluation.whole import evaluate_all
 
     report = asyncio.run(
-        evaluate_all(config, options, corpus=args.corpus, out=args.out, limit=args.limit, say=_say)
+        evaluate_all(
+            config,
+            options,
+            corpus=args.corpus,
+            out=args.out,
+            limit=args.limit,
+            say=_say,
+            pairs=args.pairs or [],
+        )
     )
     from trainer.evaluation.report import put_into_card, tables
 

@@ -111,16 +111,21 @@ async def perplexity(session: Session, examples: Sequence[Example], what: str) -
 
 
 def held_out_pairs(
-    config: Config, persona: Persona, session: Session, say: Callable[[str], None]
+    config: Config, persona: Persona, session: Session, files: Sequence[Path], say: Callable[[str], None]
 ) -> list[Example] | None:
     """The pairs that training held out, found as the adapters' manifest says; None where it cannot be.
 
-    The recipe named in the manifest's command is read again, so that the split is the same.
+    The recipe named in the manifest's command is read again, and the files must be those of the manifest's
+    data hash, so that the split is the same.
+
+    Args:
+        files: the pairs that the adapters were trained on; none: the persona's own.
     """
     from trainer.cli import CONFIGS
     from trainer.pairs import Ledger, render_pairs
     from trainer.persona import persona_job
     from trainer.rundata import read_data
+    from trainer.saving import files_hash
 
     names = [a.name for a in session.worker.adapters()]
     if not names:
@@ -128,7 +133,10 @@ def held_out_pairs(
     try:
         manifest = open_adapter(persona.adapters_path / names[-1]).manifest
         recipe = _recipe(manifest.command, config.root) or CONFIGS / "dual-phase.toml"
-        job = persona_job(config, persona.folder, pair_files=[], recipe=recipe)
+        job = persona_job(config, persona.folder, pair_files=files, recipe=recipe)
+        if files_hash(job.files) != manifest.data_hash:
+            say("No perplexity: the adapters were trained on other pairs; name them with --pairs.")
+            return None
         if not _same_split(job.recipe.held_out, job.recipe.seed, manifest.recipe):
             say(f"No perplexity: {recipe} splits pairs otherwise than when the adapters were trained.")
             return None

@@ -8,7 +8,7 @@ counted, which is drawn as configured. This module knows nothing of how tables l
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ async def evaluate_all(
     out: Path | None,
     limit: int | None,
     say: Say,
+    pairs: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """One JSON-ready report; with `out`, also its tables and every generation in that folder.
 
@@ -47,6 +48,7 @@ async def evaluate_all(
         corpus: for XQuAD, prose and style; None leaves these out.
         out: a folder; made if missing.
         limit: cases of every set.
+        pairs: what the adapters were trained on, for perplexity; none: the persona's own.
 
     Raises:
         InputError: the corpus is no folder.
@@ -67,7 +69,7 @@ async def evaluate_all(
         report["endings"] = await _endings(started, limit, out)
         report["xquad"] = await _xquad(session, corpus, limit, out) if corpus else None
         report["prose"] = await prose.bits_per_byte(session, corpus, limit=limit, say=say) if corpus else None
-        report |= await _table(config, started, corpus, limit, out, say)
+        report |= await _table(config, started, corpus, limit, out, pairs, say)
     report["seconds"] = clock.seconds
     report = _rounded(report)
     if out is not None:
@@ -113,11 +115,17 @@ async def _xquad(session: Session, corpus: Path, limit: int | None, out: Path | 
 
 
 async def _table(
-    config: Config, session: Session, corpus: Path | None, limit: int | None, out: Path | None, say: Say
+    config: Config,
+    session: Session,
+    corpus: Path | None,
+    limit: int | None,
+    out: Path | None,
+    files: Sequence[Path],
+    say: Say,
 ) -> dict[str, Any]:
     """The persona's table, and the style classifier's own accuracy."""
     trained = style.train(corpus, session.persona.name) if corpus else None
-    pairs = stacks.held_out_pairs(config, session.persona, session, say)
+    pairs = stacks.held_out_pairs(config, session.persona, session, files, say)
     grounded = [c for k in ("natural", "held_out") for c in shipped("grounded", k, limit)]
     table: dict[str, Any] = {}
     for name, strengths in stacks.loaded_stacks(session).items():
