@@ -37,7 +37,7 @@ class Plan:
     """What one process trains."""
 
     side: str
-    """ours, trl, trl-packed, or trl-pure (bfloat16 weights and no autocast)."""
+    """ours, trl, trl-pure (bfloat16 weights without autocast), or trl-packed."""
     model: str
     dtype: str
     seed: int = 0
@@ -90,6 +90,7 @@ class Meter:
             "tokens_per_s": round(tokens / wall, 2),
             "trained_per_cpu_s": round(trained / cpu, 2),
             "peak_mb": round(above_mb, 1),
+            "process_mb": round(_status("VmHWM"), 1),
             "losses": [round(loss, 5) for loss in self.losses],
         }
 
@@ -130,7 +131,7 @@ def chats(plan: Plan) -> list[Any]:
     """Rendered chats: many short ones, few long ones, a third to two thirds of each trained."""
     from trainer.pairs import Example
 
-    rng = random.Random(f"chats {plan.seed}")
+    rng = random.Random("chats")  # the same for every seed, which orders them
     draw = _stream(plan, rng)
     start = draw(plan.system)
     made = []
