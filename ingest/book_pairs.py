@@ -10,8 +10,8 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 
+from engine.chunks import sentences, split_chunks
 from ingest.books import Book
-from ingest.chunks import sentences, split_chunks
 from ingest.jsonl import Row, pair_row
 from ingest.ledger import Stage
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ingest.chunks import Chunking, split_chunks, split_passages
+from engine.chunks import Chunking, split_chunks, split_passages
 from ingest.documents import TIMELINE
 from ingest.extract import Extract
 from ingest.jsonl import Row, pair_row

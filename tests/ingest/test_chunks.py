@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.chunks import Chunking, sentences, split_chunks, split_passages
 from engine.errors import RetrievalError
 from engine.word_pieces import WordPieces, word_pieces
-from ingest.chunks import Chunking, sentences, split_chunks, split_passages
 
 
 def make_sentences(count: int, words: int) -> str:
