@@ -24,9 +24,9 @@ from torch import Tensor
 
 from engine.adapters import Parent
 from engine.errors import ModelError
-from engine.model.load import LoadedModel
+from engine.model.load import LoadedModel, load_model
 from trainer.attach import activate, adapter_hash, adapter_weights, attach, install_weights, phase_targets
-from trainer.bases import load_base, renderer_for, template_warnings
+from trainer.bases import renderer_for, template_warnings
 from trainer.checkpoint import Checkpoints, RunState, check_same
 from trainer.evaluating import evaluate
 from trainer.events import JsonlObserver, Observer
@@ -70,7 +70,7 @@ class _Run:
     def go(self) -> dict[str, Any]:
         device = self.processes.device
         profile = self.job.profile.model_copy(update={"device": str(device)} if device else {})
-        base = load_base(self.job.base_ref, profile)
+        base = load_model(self.job.base_ref, profile)
         profile = profile.model_copy(update={"context_tokens": base.context})
         self.job = job = replace(self.job, profile=profile)
         renderer = renderer_for(base)

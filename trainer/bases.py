@@ -1,20 +1,16 @@
-"""Loads a base model for training: causal or sequence-to-sequence, whole or quantised.
+"""What training asks of a base model: its profile, and what turns conversations into its examples.
 
-Reading and hashing are the engine's own. Serving sequence-to-sequence models is not its matter yet.
+Reading and hashing are the engine's own.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from engine.config import ProfileConfig
-from engine.errors import ModelError
-from engine.model.hashes import find_model
-from engine.model.load import LoadedModel, load_model
+from engine.model.load import LoadedModel
 from engine.prompt import Renderer
 from engine.types import Message
 from trainer.recipe import Recipe
@@ -40,31 +36,6 @@ def base_profile(profile: ProfileConfig, recipe: Recipe, base: str = "") -> Prof
     if recipe.dtype != "profile":
         changes["dtype"] = _DTYPES[recipe.dtype]
     return profile.model_copy(update=changes)
-
-
-def load_base(ref: str, profile: ProfileConfig) -> LoadedModel:
-    """The model, frozen, and its tokenizer.
-
-    Args:
-        ref: where it is: `profile.model` resolved.
-
-    Raises:
-        ModelError: as `engine.model.load.load_model`.
-    """
-    auto = "AutoModelForSeq2SeqLM" if is_encoder_decoder(find_model(ref)) else "AutoModelForCausalLM"
-    return load_model(ref, profile, auto)
-
-
-def is_encoder_decoder(folder: Path) -> bool:
-    """Whether a model's config.json says so."""
-    try:
-        return bool(
-            json.loads((folder / "config.json").read_text(encoding="utf-8")).get("is_encoder_decoder")
-        )
-    except FileNotFoundError as exc:
-        raise ModelError(f"{folder} has no config.json; fetch or train the model again.") from exc
-    except (OSError, ValueError, AttributeError) as exc:
-        raise ModelError(f"{folder / 'config.json'} cannot be read ({exc}); fetch the model again.") from exc
 
 
 def renderer_for(base: LoadedModel) -> Renderer | Seq2SeqRenderer:

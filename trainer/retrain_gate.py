@@ -79,11 +79,12 @@ def held_out_losses(
     """
     from peft import PeftModel
 
-    from trainer.bases import load_base, renderer_for
+    from engine.model.load import load_model
+    from trainer.bases import renderer_for
     from trainer.evaluating import evaluate
     from trainer.pairs import Ledger, render_pairs
 
-    base = load_base(config.model_ref, config.active_profile)
+    base = load_model(config.model_ref, config.active_profile)
     renderer = renderer_for(base)
     examples = render_pairs(pairs, renderer, load_persona(persona).system, (), 0.0, max_length, 0, Ledger())
     pad = base.tokenizer.pad_token_id

@@ -1,4 +1,4 @@
-"""Loads a causal language model with a chat template, from a folder or by its hub id.
+"""Loads a language model, decoder or encoder-decoder, with a chat template, from a folder or by its hub id.
 
 Safetensors only: pickled weights and remote code are never run. The weights may be quantised by
 bitsandbytes while they are read. This module knows nothing of adapters or requests.
@@ -6,6 +6,7 @@ bitsandbytes while they are read. This module knows nothing of adapters or reque
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ class LoadedModel:
     """As configured: a folder or hub id."""
     folder: Path
     model: Any
-    """A transformers causal LM in eval mode, its parameters frozen."""
+    """A transformers language model in eval mode, its parameters frozen."""
     tokenizer: Any
     device: torch.device
     dtype: torch.dtype
@@ -62,13 +63,12 @@ class LoadedModel:
         return self.hashes.template
 
 
-def load_model(ref: str, profile: ProfileConfig, auto: str = "AutoModelForCausalLM") -> LoadedModel:
+def load_model(ref: str, profile: ProfileConfig) -> LoadedModel:
     """Load a base model. Blocks for seconds to minutes; the calling thread owns the result.
 
     Args:
         ref: a folder or a Hugging Face id; the `model` of the profile is not looked at.
         profile: device, dtype, quantisation and context.
-        auto: transformers' class that reads it; the trainer also reads encoder-decoders.
 
     Raises:
         ModelError: the model is missing, gated, corrupt or too large, or has no chat template; the
@@ -82,7 +82,7 @@ def load_model(ref: str, profile: ProfileConfig, auto: str = "AutoModelForCausal
     dtype = pick_dtype(profile.dtype, device)
     tokenizer = load_tokenizer(str(folder))
     with _explained(ref):
-        model = _read_weights(folder, profile, device, dtype, auto)
+        model = _read_weights(folder, profile, device, dtype)
     vocab_size = int(model.get_input_embeddings().weight.shape[0])
     if len(tokenizer) > vocab_size:
         raise ModelError(
@@ -181,9 +181,23 @@ def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
 # --- reading the weights -------------------------------------------------------------------
 
 
-def _read_weights(
-    folder: Path, profile: ProfileConfig, device: torch.device, dtype: torch.dtype, auto: str
-) -> Any:
+def is_encoder_decoder(folder: Path) -> bool:
+    """Whether a model's config.json says so.
+
+    Raises:
+        ModelError: the file is missing or cannot be read.
+    """
+    try:
+        return bool(
+            json.loads((folder / "config.json").read_text(encoding="utf-8")).get("is_encoder_decoder")
+        )
+    except FileNotFoundError as exc:
+        raise ModelError(f"{folder} has no config.json; fetch or train the model again.") from exc
+    except (OSError, ValueError, AttributeError) as exc:
+        raise ModelError(f"{folder / 'config.json'} cannot be read ({exc}); fetch the model again.") from exc
+
+
+def _read_weights(folder: Path, profile: ProfileConfig, device: torch.device, dtype: torch.dtype) -> Any:
     import transformers
     from transformers.utils import logging as transformers_logging
 
@@ -193,7 +207,10 @@ def _read_weights(
         options["quantization_config"] = _quantization(profile.quantization, dtype)
     if device.type != "cpu" or options:
         options["device_map"] = {"": device}
-    model, report = getattr(transformers, auto).from_pretrained(
+    auto = transformers.AutoModelForCausalLM
+    if is_encoder_decoder(folder):
+        auto = transformers.AutoModelForSeq2SeqLM
+    model, report = auto.from_pretrained(
         folder,
         dtype=dtype,
         use_safetensors=True,
@@ -249,7 +266,7 @@ def _explained(ref: str) -> Iterator[None]:
             ) from exc
         raise ModelError(
             f"{ref} cannot be loaded ({type(exc).__name__}: {_first_line(exc)}); if its files are damaged, "
-            "fetch or train it again; it must be a causal LM that needs no code of its own."
+            "fetch or train it again; it must be a language model that needs no code of its own."
         ) from exc
 
 

@@ -113,9 +113,7 @@ class Runner:
             InputError: the prompt is empty or too long.
         """
         common, heads = self._label_heads(labels)
-        ids = (*ids, *common)
-        self._check_ids(ids, room_tokens=0)
-        logits = self._read(self._feed(ids, ()))
+        logits = self._read(self._choice(ids, common))
         scores = logits[torch.tensor(heads, device=logits.device)].float()
         if not bool(torch.isfinite(scores).all()):
             raise ModelError('The model\'s output is not finite; set dtype = "bfloat16" or "float32".')
@@ -181,6 +179,11 @@ class Runner:
             cache.update(keys, values, index)
         return Feed(ids, self._stack.mask([key]), key, cache, fed)
 
+    def _choice(self, ids: tuple[int, ...], common: tuple[int, ...]) -> Feed:
+        """A prompt for the base model with the beginning of an answer."""
+        self._check_ids((*ids, *common), room_tokens=0)
+        return self._feed((*ids, *common), ())
+
     def _forward(self, feed: Feed) -> Tensor:
         """Run a feed's next piece and return the logits behind it, (V,)."""
         start, piece = feed.fed, feed.next_piece()
@@ -230,7 +233,7 @@ class Runner:
             raise InputError("The prompt holds tokens of another tokenizer than the loaded model's.")
 
     def _try_out(self) -> None:
-        """Fail at start, not at the first message, when the model is no decoder with a cache."""
+        """Fail at start, not at the first message, when the model has no cache."""
         feed = self._feed((0, 0), ())
         try:
             self._forward(feed)
@@ -238,8 +241,8 @@ class Runner:
             self._forward(feed)
         except Exception as exc:  # a model class of any shape may raise anything
             raise ModelError(
-                f"{self.loaded.ref} cannot generate here ({type(exc).__name__}: {exc}); choose a decoder "
-                "model with a KV cache, such as a Llama, Qwen or Mistral."
+                f"{self.loaded.ref} cannot generate here ({type(exc).__name__}: {exc}); choose a "
+                "model with a KV cache, such as a Llama, Qwen, Mistral or T5."
             ) from exc
 
 
@@ -247,7 +250,8 @@ def _sliceable(cache: Any) -> bool:
     """Whether a cache's first n tokens are a cache of n tokens; not so with sliding windows or states."""
     from transformers.cache_utils import DynamicLayer
 
-    return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)
+    layers = getattr(cache, "layers", ())  # an encoder-decoder's has two caches instead
+    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
 
 def _key_values(cache: Any) -> KeyValues:

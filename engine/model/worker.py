@@ -26,6 +26,7 @@ import torch
 from engine.adapters import AdapterFolder, check, open_adapter
 from engine.config import ProfileConfig, WorkerConfig
 from engine.errors import BusyError, Cancelled, ModelError, UnderstudyError
+from engine.model.encoded import runner_for
 from engine.model.hashes import ModelHashes
 from engine.model.jobs import CallJob, GenerateJob, Job, post, settle
 from engine.model.load import LoadedModel, load_model
@@ -293,7 +294,9 @@ class ModelWorker:
             threads = 1
         if threads:
             torch.set_num_threads(threads)
-        self._scheduler = Scheduler(Runner(loaded), self._mailbox, self._config.max_active, self._count_out)
+        self._scheduler = Scheduler(
+            runner_for(loaded), self._mailbox, self._config.max_active, self._count_out
+        )
         self._loaded = loaded
         return self._scheduler
 

@@ -13,8 +13,9 @@ from small_models import one_thread  # noqa: F401 a fixture
 from engine.adapters import read_manifest
 from engine.config import Config
 from engine.errors import ConfigError, InputError, ModelError
+from engine.model.load import load_model
 from trainer import adapterset
-from trainer.bases import load_base, renderer_for
+from trainer.bases import renderer_for
 from trainer.persona import persona_job, train_persona
 from trainer.recipe import load_recipe
 from trainer.rundata import phase_examples, read_data
@@ -157,7 +158,7 @@ def test_train_persona_template_without_system_turn_is_warned_of_and_folded(tmp_
     assert any("no system turn" in line for line in report["warnings"])
     assert any("c_attn holds q, k and v" in line for line in report["warnings"])
     job = persona_job(config, folder, pair_files=[], recipe=tmp_path / "recipe.toml")
-    renderer = renderer_for(load_base(job.base_ref, job.profile))
+    renderer = renderer_for(load_model(job.base_ref, job.profile))
     text = renderer.tokenizer.decode(
         phase_examples(job, job.recipe.phase[1], read_data(job, renderer), renderer)[0][0].ids
     )

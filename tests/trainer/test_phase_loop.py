@@ -100,12 +100,12 @@ def test_train_phase_quantised_base_on_the_cpu_learns_after_an_evaluation(
     from tiny import make_tiny_model
 
     from engine.config import ProfileConfig
-    from trainer.bases import load_base
+    from engine.model.load import load_model
 
     folder = make_tiny_model(tmp_path / "model")
     settings = {"device": "cpu", "quantization": quantization, "dtype": dtype, "context_tokens": 256}
     plan = recipe({"target_modules": "all-linear"})
-    model = attach(load_base(str(folder), ProfileConfig.model_validate(settings)).model, plan.phase[0], [])
+    model = attach(load_model(str(folder), ProfileConfig.model_validate(settings)).model, plan.phase[0], [])
     report = train_phase(model, plan.phase[0], plan, examples(LENGTHS), examples(LENGTHS)[:4], 3)
     assert report.packed and report.best_epoch == 2
     assert report.eval_loss[1] < report.eval_loss[0] < report.start_loss

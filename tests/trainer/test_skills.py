@@ -10,6 +10,7 @@ import pytest
 
 from engine.prompt import (
     ANALYZER_SYSTEM,
+    CONTEXT_HEAD,
     CONTEXT_RULE,
     LABELS,
     REWRITE_SYSTEM,
@@ -98,7 +99,7 @@ def test_training_cases_never_say_what_is_kept_back() -> None:
 def test_grounded_prompt_is_what_the_engine_renders() -> None:
     shown = 0
     for case in _cases(grounded.generate, 60):
-        asked = next((m.content for m in case.messages if m.content.startswith("Context:\n")), None)
+        asked = next((m.content for m in case.messages if m.content.startswith(CONTEXT_HEAD)), None)
         if asked is None:
             continue
         shown += 1

@@ -19,12 +19,11 @@ from engine.adapters import CONFIG, WEIGHTS, AdapterFolder, LoraSpec, check, ope
 from engine.config import Config
 from engine.errors import AdapterError
 from engine.model.hashes import file_hash
-from engine.model.load import LoadedModel
+from engine.model.load import LoadedModel, load_model
 from engine.model.lora import LoraWeights, read_lora
 from engine.model.stack import RankStack
 from engine.personas import Persona, load_persona
 from engine.types import Stack
-from trainer.bases import load_base
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def open_source(
     profile = config.active_profile.model_copy(
         update={"dtype": "float32", "quantization": "none", "device": device}
     )
-    base = load_base(config.model_ref, profile)
+    base = load_model(config.model_ref, profile)
     for adapter in opened:
         check(adapter.folder.manifest, base.hashes, config.active_profile.model)
     return Source(config, persona, base, tuple(opened))
