@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import InputError, ModelError
@@ -31,6 +32,7 @@ ANALYZER_SYSTEM = (
 REWRITE_SYSTEM = (
     "Rewrite the last user question as a standalone question that can be understood without the conversation."
 )
+CONTEXT_HEAD = "Context, newest first:"
 CONTEXT_RULE = (
     "The context is newer than your memory: where they differ, trust the context. "
     "If it does not hold the answer, say that you don't know."
@@ -105,10 +107,27 @@ def passage_line(number: int, passage: Passage) -> str:
     return f"[{number}] {title}{date}: {' '.join(clean_text(passage.text).split())}"
 
 
+def newest_first(passages: Sequence[Passage]) -> list[Passage]:
+    """Dated passages, the newest first, then those without a date in the order given.
+
+    What a model has to know of two passages that differ is then which stands first, not how to
+    compare two dates.
+    """
+    dated = [p for p in passages if p.published_at]
+    dated.sort(key=lambda p: _moment(p.published_at), reverse=True)
+    return dated + [p for p in passages if not p.published_at]
+
+
+def _moment(when: datetime | None) -> datetime:
+    """`when` with a time zone; UTC where it has none."""
+    assert when is not None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
 def grounded_question(passages: Sequence[Passage], question: str) -> str:
-    """The last user turn with its passages, dates and the rule that the context wins."""
-    lines = "\n".join(passage_line(i, p) for i, p in enumerate(passages, 1))
-    return f"Context:\n{lines}\n\n{CONTEXT_RULE}\n\nQuestion: {question}"
+    """The last user turn with its passages, newest first, and the rule that the context wins."""
+    lines = "\n".join(passage_line(i, p) for i, p in enumerate(newest_first(passages), 1))
+    return f"{CONTEXT_HEAD}\n{lines}\n\n{CONTEXT_RULE}\n\nQuestion: {question}"
 
 
 def reply_messages(

@@ -19,9 +19,12 @@ from typing import Any
 
 from engine.prompt import REWRITE_SYSTEM, reply_messages
 from engine.types import Message, Passage
+from trainer.corpus_questions import sentences
 from trainer.skills import systems
 
 Row = dict[str, Any]
+SENTENCE_SHARE = 0.5  # of human questions answered by a whole sentence instead of a few words
+LONGEST_SENTENCE = 28  # words
 VAL_SHARE = 60  # one paragraph or dialogue in this many is kept for evaluation
 
 _CITED = re.compile(r"\s*\[(\d+)\]")
@@ -118,16 +121,27 @@ def grounded(row: Row, rng: random.Random) -> Grounded | None:
     cited = {int(n) - 1 for n in _CITED.findall(answer)}
     answer = _CITED.sub("", answer).strip()
     spans = row["source"].startswith(("squad", "xquad"))
-    if row["task"].endswith("unanswerable"):
+    answered = not row["task"].endswith("unanswerable")
+    if not answered:
         answer, cited = rng.choice(UNKNOWN), set()
     elif not cited or not answer:
         return None
     who = rng.choice(BRIEF) if spans else systems.persona(rng, plain_share=0.6).system
-    if spans and not row["task"].endswith("unanswerable"):
+    if spans and answered and rng.random() < SENTENCE_SHARE:
+        told = sentence_with(row["context"][min(cited)], answer)
+        if told:
+            who, answer = systems.persona(rng, plain_share=0.4).system, told
+    if spans and answered:
         answer = answer[0].upper() + answer[1:] + ("" if answer[-1] in ".?!" else ".")
     texts = row["context"]
     made = tuple(Passage(t, rng.choice(UNTITLED)) if spans else passage(t, rng) for t in texts)
     return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer)
+
+
+def sentence_with(text: str, answer: str) -> str:
+    """The sentence of `text` that holds `answer`, empty where it is long or none does."""
+    found = [s for s in sentences(" ".join(text.split())) if answer in s]
+    return found[0] if len(found) == 1 and len(found[0].split()) <= LONGEST_SENTENCE else ""
 
 
 def paragraph_series(

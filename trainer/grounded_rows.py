@@ -1,6 +1,6 @@
 """Logged answers with the passages they rest on, read from any of three kinds of JSON lines.
 
-    {"instruction": ["Context:\n[1] Title (2026-11-20): text …\n\nQuestion: …"], "response": "…"}
+    {"instruction": ["Context, newest first:\n[1] Title (2026-11-20): …\n\nQuestion: …"], "response": "…"}
     {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}
     {"question": "…", "answer": "…", "sources": [{"title": "…", "text": "…", "date": "2026-11-20"}],
      "rating": "up", "retried": false}
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import InputError
-from engine.prompt import CONTEXT_RULE, clean_text
+from engine.prompt import CONTEXT_RULE, clean_text, newest_first
 from engine.types import Passage
 
 WORD = re.compile(r"\w+")
@@ -37,7 +37,9 @@ UNANSWERABLE = ("absent", "not in the passages")
 """What test sets call a `kind` of question whose passages do not hold the answer."""
 
 _CONTEXT = re.compile(
-    rf"\AContext:\n(?P<lines>.*?)\n\n{re.escape(CONTEXT_RULE)}\n\nQuestion: (?P<question>.*)\Z", re.S
+    rf"\AContext(?:, newest first)?:\n(?P<lines>.*?)\n\n{re.escape(CONTEXT_RULE)}\n\n"
+    r"Question: (?P<question>.*)\Z",
+    re.S,
 )
 _DATED = re.compile(r"^\[\d+\] (?P<title>.+?) \((?P<date>\d{4}-\d{2}-\d{2})\): (?P<text>.*)$")
 _UNDATED = re.compile(r"^\[\d+\] (?P<title>.+?): (?P<text>.*)$")
@@ -118,7 +120,7 @@ def log_row(row: Mapping[str, Any]) -> LogRow:
     return LogRow(
         question,
         clean_text(str(answer)),
-        passages or given,
+        tuple(newest_first(passages or given)),
         tuple(texts[:-1]),
         str(row.get("rating") or ""),
         bool(row.get("retried", False)),

@@ -15,8 +15,9 @@ from transformers import AutoTokenizer
 from engine.prompt import Rendered, Renderer
 from engine.types import Message
 from trainer import corpus
-from trainer.skills import about, analyzer, copying, grounded, identity, memory, rewrite, smalltalk
+from trainer.skills import about, analyzer, copying, exam, grounded, identity, memory, rewrite, smalltalk
 from trainer.skills.case import Generate
+from trainer.storeasked import asked, follow_ups
 from trainer.storelong import grounded_long, skills_long
 from trainer.storesink import MAX_TOKENS, SHORT_TOKENS, Job, Ledger, Sink, rows_of
 from trainer.storetools import tool_use
@@ -106,6 +107,11 @@ def _skills_short(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
 def _skills_dense(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     """As `skills_short`, but every token is to be predicted: names said again teach copying."""
     return _generated(job, renderer, rng, DENSE, job.sizes.skills_dense, SHORT_TOKENS, dense=True)
+
+
+def _exams(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
+    """Many questions about the same made-up news."""
+    return _generated(job, renderer, rng, ((exam.generate, 1),), job.sizes.exams, MAX_TOKENS)
 
 
 def _grounded(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
@@ -238,4 +244,7 @@ STORES: dict[str, Callable[[Job, Renderer, random.Random], Ledger]] = {
     "skills_long": skills_long,
     "grounded_long": grounded_long,
     "tools": tool_use,
+    "exams": _exams,
+    "asked": asked,
+    "follow_ups": follow_ups,
 }

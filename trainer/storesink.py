@@ -29,6 +29,9 @@ class Sizes:
     skills_long: int = 3_000_000
     grounded_long: int = 3_000_000
     tools: int = 4_000_000
+    exams: int = 8_000_000
+    asked: int = 6_000_000
+    follow_ups: int = 1_000_000
     rewrite_rows: int = 12_000
     wiki_rows: int = 9_000
     news_rows: int = 3_500

@@ -10,6 +10,7 @@ import pytest
 from engine.database import migrate
 from engine.feedback import OPT_OUT, RATING, opt_out_scope, rating_scope
 from engine.history import SqlHistory
+from engine.prompt import CONTEXT_HEAD
 from engine.types import Decision, FinishReason, Incoming, Passage, Result
 from ingest.conversations import ExportOptions, conversation_pairs, read_exchanges, score
 from ingest.jsonl import Row
@@ -96,7 +97,9 @@ async def test_export_takes_good_replies_and_counts_the_others(url: str) -> None
     assert [row["response"] for row in rows] == [GOOD, "Ferry."]
     assert list(rows[0]) == ["instruction", "response", "source", "id"]
     (asked,) = rows[0]["instruction"]
-    assert asked.startswith("Context:\n[1] Ferry: ") and asked.endswith("Question: When does the ferry go?")
+    assert asked.startswith(f"{CONTEXT_HEAD}\n[1] Ferry: ") and asked.endswith(
+        "Question: When does the ferry go?"
+    )
     assert "I do not want" not in str(rows)
     assert len(rows[1]["instruction"]) % 2 == 1
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.prompt import CONTEXT_RULE, RETRIEVE
+from engine.prompt import CONTEXT_HEAD, CONTEXT_RULE, RETRIEVE
 from engine.types import Message, Passage
 from trainer.skills import analyzer, grounded, identity, rewrite
 from trainer.skills.case import Case
@@ -92,7 +92,7 @@ def grounded_row(rng: random.Random) -> Row:
     if len(case.prompt) != 2 or case.kind in ("newest", "summary"):
         return {}
     asked = case.prompt[1].content
-    if not asked.startswith("Context:\n"):
+    if not asked.startswith(CONTEXT_HEAD):
         return {}
     context, question = asked.split(f"\n\n{CONTEXT_RULE}\n\nQuestion: ")
     if _SPEAKER.match(question) or _names_assistant(case, question):

@@ -28,19 +28,19 @@ def twins(rng: random.Random, held_out: bool) -> Case:
     """Two items of one kind with the same facts, so that the name decides."""
     e = Entities(rng, held_out)
     first = make(rng, e, n_facts=rng.choice((1, 2, 2)))
-    second = _like(first, rng, e)
+    second = like(first, rng, e)
     return _asked("twins", rng, e, [first, second], held_out)
 
 
 def newest(rng: random.Random, held_out: bool) -> Case:
     """The same fact with two or three values: the newest passage wins."""
     e = Entities(rng, held_out)
-    scene = _scene_with(rng, ("money", "count", "person", "future", "percent", "town", "hour"))
+    scene = scene_with(rng, ("money", "count", "person", "future", "percent", "town", "hour"))
     kept = tuple(f for f in scene.facts if f.kind not in ("past", "year") and (held_out or not f.held))
     item = make(rng, e, Scenario(scene.noun, scene.names, scene.titles, kept, scene.colour), n_facts=1)
     items, days = [item], sorted(rng.sample(range(0, 900, 5), rng.choice((2, 2, 3))))
     for _ in days[1:]:
-        items.append(Item(scene, item.subject, item.facts, (_other(e, items),)))
+        items.append(Item(scene, item.subject, item.facts, (other_value(e, items),)))
     passages = [write(i, rng, moment(e, d), entities=e) for i, d in zip(items, days, strict=True)]
     rng.shuffle(passages)
     last = items[-1]
@@ -52,11 +52,11 @@ def newest(rng: random.Random, held_out: bool) -> Case:
 def older(rng: random.Random, held_out: bool) -> Case:
     """Two years compared."""
     e = Entities(rng, held_out)
-    scene = _scene_with(rng, ("year",))
+    scene = scene_with(rng, ("year",))
     year = next(f for f in scene.facts if f.kind == "year")
     one = Scenario(scene.noun, scene.names, scene.titles, (year,), scene.colour)
     a = make(rng, e, one, 1)
-    b = _like(a, rng, e)
+    b = like(a, rng, e)
     old, new = sorted((a, b), key=lambda i: int(i.values[0]))
     question = rng.choice(
         (
@@ -116,9 +116,7 @@ def absent_subject(rng: random.Random, held_out: bool) -> Case:
     """The subject is not there, though another of its kind may be."""
     e = Entities(rng, held_out)
     item = make(rng, e, n_facts=1)
-    shown = [
-        _like(item, rng, e) if rng.random() < 0.5 else make(rng, e) for _ in range(rng.choice((1, 1, 2)))
-    ]
+    shown = [like(item, rng, e) if rng.random() < 0.5 else make(rng, e) for _ in range(rng.choice((1, 1, 2)))]
     passages = [write(i, rng, moment(e, -rng.randrange(40)), entities=e) for i in shown]
     form = rng.choice(UNKNOWN + NOTHING + NOTHING)
     answer = form.format(clause=item.subject.fill(item.facts[0].clause), s=item.subject.name)
@@ -148,7 +146,7 @@ def series(rng: random.Random, held_out: bool) -> Case:
     e = Entities(rng, held_out)
     items = [make(rng, e, n_facts=rng.choice((2, 3, 4)))]
     if rng.random() < 0.6:
-        items.append(_like(items[0], rng, e) if rng.random() < 0.5 else make(rng, e, n_facts=3))
+        items.append(like(items[0], rng, e) if rng.random() < 0.5 else make(rng, e, n_facts=3))
     passages = [write(i, rng, moment(e, -rng.randrange(40)), entities=e) for i in items]
     rng.shuffle(passages)
     asked = [(item, n) for item in items for n in range(len(item.facts))]
@@ -249,7 +247,7 @@ def _case(
     return Case("grounded", kind, closed(messages, answer), wanted)
 
 
-def _like(item: Item, rng: random.Random, e: Entities) -> Item:
+def like(item: Item, rng: random.Random, e: Entities) -> Item:
     """Another subject of the same kind with other values for the same facts."""
     other = make(rng, e, item.scene, 1)
     while other.subject.name == item.subject.name:
@@ -263,7 +261,7 @@ def _like(item: Item, rng: random.Random, e: Entities) -> Item:
     return Item(item.scene, other.subject, item.facts, tuple(values))
 
 
-def _other(e: Entities, items: Sequence[Item]) -> str:
+def other_value(e: Entities, items: Sequence[Item]) -> str:
     """A value that none of `items` has."""
     value = e.value(items[0].facts[0].kind)
     while any(value in i.values for i in items):
@@ -271,6 +269,6 @@ def _other(e: Entities, items: Sequence[Item]) -> str:
     return value
 
 
-def _scene_with(rng: random.Random, kinds: Sequence[str]) -> Scenario:
+def scene_with(rng: random.Random, kinds: Sequence[str]) -> Scenario:
     """A scenario with an open fact of one of these kinds."""
     return rng.choice([s for s in SCENES if any(f.kind in kinds and not f.held for f in s.facts)])

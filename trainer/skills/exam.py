@@ -1,0 +1,148 @@
+"""Many questions about the same made-up news, and news that takes back what it said before.
+
+One set of passages is read once and asked about many times, so that most of what a model learns
+from is answers: which subject, which of its facts, and whether it is told at all.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from engine.prompt import reply_messages
+from engine.types import Message, Passage
+from trainer.skills import systems
+from trainer.skills.case import Case, closed, template
+from trainer.skills.entities import Entities
+from trainer.skills.grounded import like, other_value, scene_with
+from trainer.skills.phrases import NOTHING, UNKNOWN, styled
+from trainer.skills.scenario import Scenario, sentence
+from trainer.skills.scenes import Item, make, moment, write
+
+MOST_QUESTIONS = 9
+BEFORE_NOW = {
+    "future": (
+        "It had been planned for {o}.", "The first date was {o}.", "At first {o} had been announced.",
+        "Until last week the date was {o}.", "The plan had been {o}.", "It is not {o}, as was said before.",
+        "{o} had been named earlier.", "The old date, {o}, no longer holds.",
+    ),
+    "person": ("Before that it was {o}.", "Earlier reports had named {o}.", "At first {o} had been named.", "It is not {o}, as was said before."),
+    "money": ("At first the talk was of {o}.", "The first estimate was {o}.", "Earlier it had been {o}.", "It is not {o}, as was said before."),
+    "count": ("Earlier reports had spoken of {o}.", "At first it had been {o}.", "The first count was {o}."),
+    "percent": ("Earlier reports had spoken of {o} percent.", "At first it had been {o} percent."),
+    "town": ("At first {o} had been named.", "It is not {o}, as was said before.", "Earlier it had been {o}."),
+    "hour": ("Before it was {o}.", "Until last month it was {o}."),
+}  # fmt: skip
+"""How a passage names the value that no longer holds, by kind of value."""
+
+
+def exam(rng: random.Random, held_out: bool = False) -> Case:
+    """Two or three items, most often of one kind, and questions about all of them in any order."""
+    e = Entities(rng, held_out)
+    first = make(rng, e, n_facts=rng.choice((2, 3, 3, 4)))
+    items = [first]
+    for _ in range(rng.choice((0, 1, 1, 1, 2))):
+        items.append(like(first, rng, e) if rng.random() < 0.7 else make(rng, e, n_facts=rng.choice((2, 3))))
+    told = [_withheld(item) if rng.random() < 0.6 else item for item in items]
+    passages = [_passage(item, rng, e) for item in told]
+    rng.shuffle(passages)
+    asked = [
+        _question(item, n, n < len(kept.facts), rng, held_out)
+        for item, kept in zip(items, told, strict=True)
+        for n in range(len(item.facts))
+    ]
+    if rng.random() < 0.5:
+        stranger = like(first, rng, e)
+        asked.append(_question(stranger, rng.randrange(len(stranger.facts)), False, rng, held_out, NOTHING))
+    rng.shuffle(asked)
+    return _conversation("exam", passages, asked[:MOST_QUESTIONS], rng, held_out)
+
+
+def moved(rng: random.Random, held_out: bool = False) -> Case:
+    """A passage that names an older value beside the one that holds now."""
+    e = Entities(rng, held_out)
+    item = _changeable(rng, e, held_out)
+    old = other_value(e, [item])
+    now = item.subject.fill(rng.choice(item.facts[0].says), item.values[0])
+    before = sentence(rng.choice(BEFORE_NOW[item.facts[0].kind]).format(o=old))
+    parts = [now, before] if rng.random() < 0.65 else [before, now]
+    title = item.subject.fill(rng.choice(item.scene.titles))
+    passages = [Passage(" ".join(parts), title[0].upper() + title[1:], published_at=moment(e))]
+    if rng.random() < 0.35:
+        stale = Item(item.scene, item.subject, item.facts, (old,))
+        passages.append(write(stale, rng, moment(e, -rng.randrange(5, 400)), entities=e))
+    elif rng.random() < 0.4:
+        passages.append(write(like(item, rng, e), rng, moment(e, -rng.randrange(40)), entities=e))
+    rng.shuffle(passages)
+    asked = [(item.ask(0, rng, held_out), item.answer(0, rng), item.values[0])]
+    return _conversation("moved", passages, asked, rng, held_out)
+
+
+def history(rng: random.Random, held_out: bool = False) -> Case:
+    """Two or three dated passages that differ on one fact, several subjects asked in turn."""
+    e = Entities(rng, held_out)
+    passages: list[Passage] = []
+    asked: list[tuple[str, str, str]] = []
+    for _ in range(rng.choice((1, 1, 2))):
+        item = _changeable(rng, e, held_out)
+        days = sorted(rng.sample(range(0, 900, 3), 2))
+        old = Item(item.scene, item.subject, item.facts, (other_value(e, [item]),))
+        passages += [write(i, rng, moment(e, d), entities=e) for i, d in zip((old, item), days, strict=True)]
+        asked.append((item.ask(0, rng, held_out), item.answer(0, rng), item.values[0]))
+    rng.shuffle(passages)
+    return _conversation("history", passages, asked, rng, held_out)
+
+
+KINDS = ((exam, 70), (moved, 15), (history, 15))
+
+
+def generate(rng: random.Random, held_out: bool = False) -> Case:
+    """A case of any kind of this module."""
+    return rng.choices([k for k, _ in KINDS], [n for _, n in KINDS])[0](rng, held_out)
+
+
+def _changeable(rng: random.Random, e: Entities, held_out: bool) -> Item:
+    """An item of one fact whose value can change."""
+    scene = scene_with(rng, tuple(BEFORE_NOW))
+    facts = tuple(f for f in scene.facts if f.kind in BEFORE_NOW and (held_out or not f.held))
+    return make(rng, e, Scenario(scene.noun, scene.names, scene.titles, facts, scene.colour), 1)
+
+
+def _withheld(item: Item) -> Item:
+    """The item without its last fact, which is then not to be found."""
+    if len(item.facts) < 2:
+        return item
+    return Item(item.scene, item.subject, item.facts[:-1], item.values[:-1])
+
+
+def _passage(item: Item, rng: random.Random, e: Entities) -> Passage:
+    return write(item, rng, moment(e, -rng.randrange(60)), entities=e)
+
+
+def _question(
+    item: Item, n: int, told: bool, rng: random.Random, held_out: bool, forms: Sequence[str] = UNKNOWN
+) -> tuple[str, str, str]:
+    """Question, answer and what the answer must hold."""
+    if told:
+        return item.ask(n, rng, held_out), item.answer(n, rng), item.values[n]
+    clause = item.subject.fill(item.facts[n].clause)
+    answer = template(rng, forms).format(clause=clause, s=item.subject.name)
+    return item.ask(n, rng, held_out), answer, "know"
+
+
+def _conversation(
+    kind: str,
+    passages: Sequence[Passage],
+    asked: Sequence[tuple[str, str, str]],
+    rng: random.Random,
+    held_out: bool,
+) -> Case:
+    """The first question as the engine would put it, the others as turns behind it."""
+    who = systems.persona(rng, held_out, plain_share=0.5)
+    if rng.random() < 0.15 and kind == "exam":
+        passages = [Passage(p.text, p.title) for p in passages]
+    question, answer, expect = asked[0]
+    messages = list(closed(reply_messages(who.system, (), styled(rng, question, who.name), passages), answer))
+    for question, answer, expect in asked[1:]:  # noqa: B007  the last one is the case's own
+        messages += closed([Message("user", question)], answer)
+    return Case("grounded", kind if expect != "know" else "absent", tuple(messages), (expect,))
