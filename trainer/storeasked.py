@@ -89,14 +89,17 @@ def conversation(
     who = systems.Persona(rng.choice(corpus.BRIEF)) if brief else systems.persona(rng, plain_share=0.4)
     passages = [one.passage]
     if rng.random() < 0.4:
-        passages += [o.passage for o in rng.sample(list(others), rng.choice((1, 1, 2)))]
+        passages += [o.passage for o in rng.sample(list(others), min(rng.choice((1, 1, 2)), len(others)))]
     rng.shuffle(passages)
     picked = rng.sample(one.asked, min(len(one.asked), rng.choice((1, 2, 3, MOST_QUESTIONS))))
     pairs = [(q.text, _answer(q, brief, rng)) for q in picked]
     if rng.random() < 0.45:
         strange = [q for o in same if o is not one for q in o.asked] if rng.random() < 0.4 else []
         strange = strange or [
-            q for o in rng.sample(list(others), 2) if o.passage not in passages for q in o.asked
+            q
+            for o in rng.sample(list(others), min(2, len(others)))
+            if o.passage not in passages
+            for q in o.asked
         ]
         strange = [q for q in strange if q.span.lower() not in one.passage.text.lower()]
         if strange:
@@ -123,14 +126,14 @@ def follow_ups(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
             if sink.ledger.tokens >= job.sizes.follow_ups:
                 break
             for one in read(row, rng):
-                made = _follow_up(one, rng)
+                made = follow_up(one, rng)
                 if made:
                     done = renderer.render(made)
                     sink.put(done.ids, done.mask, corpus.kept_out(one.title))
     return sink.close()
 
 
-def _follow_up(one: Read, rng: random.Random) -> tuple[Message, ...]:
+def follow_up(one: Read, rng: random.Random) -> tuple[Message, ...]:
     """A rewriting case about the article's subject; empty where two questions do not name it."""
     about = [q for q in one.asked if one.title and one.title in q.text]
     if len(about) < 2:

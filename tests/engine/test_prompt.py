@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,14 @@ import pytest
 
 from engine.errors import InputError, ModelError
 from engine.prompt import (
+    CONTEXT_HEAD,
     CONTEXT_RULE,
     Renderer,
     clean_name,
     clean_text,
     fit,
+    grounded_question,
+    newest_first,
     reply_messages,
     speaker_line,
     transcript,
@@ -144,3 +147,13 @@ def test_fit_drops_oldest_turns_first_then_passages(renderer: Renderer) -> None:
 def test_fit_message_alone_too_long_is_the_users_error(renderer: Renderer) -> None:
     with pytest.raises(InputError, match="too long"):
         fit(renderer, "S", [], "word " * 500, [], 100)
+
+
+def test_passages_stand_newest_first_and_undated_ones_last() -> None:
+    day = datetime(2026, 5, 1, tzinfo=UTC)
+    given = [Passage("a", "Undated"), Passage("b", "Old", published_at=day - timedelta(days=9)),
+             Passage("c", "Plain", published_at=datetime(2026, 5, 2)), Passage("d", "New", published_at=day),
+             Passage("e", "Undated too")]  # fmt: skip
+    assert [p.title for p in newest_first(given)] == ["Plain", "New", "Old", "Undated", "Undated too"]
+    asked = grounded_question(given, "When?")
+    assert asked.startswith(f"{CONTEXT_HEAD}\n[1] Plain (2026-05-02): c\n[2] New")

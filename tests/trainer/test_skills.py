@@ -17,13 +17,14 @@ from engine.prompt import (
     analyzer_messages,
 )
 from engine.types import Turn
-from trainer.skills import about, analyzer, copying, grounded, identity, memory, rewrite, smalltalk
+from trainer.skills import about, analyzer, copying, exam, grounded, identity, memory, rewrite, smalltalk
 from trainer.skills.case import Case, Generate, reserved
 from trainer.skills.entities import Entities
 from trainer.skills.scenes import SCENES
 
 MAKERS: tuple[Generate, ...] = (
     grounded.generate,
+    exam.generate,
     analyzer.generate,
     rewrite.generate,
     identity.generate,
@@ -150,3 +151,37 @@ def test_newest_of_conflicting_passages_wins() -> None:
         lines = [x for x in case.messages[-2].content.splitlines() if re.match(r"\[\d\] ", x)]
         dated = sorted(lines, key=lambda x: re.search(r"\((\d{4}-\d\d-\d\d)\): ", x)[1])  # type: ignore[index]
         assert case.expect[0].lower() in dated[-1].lower()
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_exam_asks_many_questions_of_passages_that_hold_the_answers(held_out: bool) -> None:
+    rng = random.Random(11)
+    for _ in range(60):
+        case = exam.exam(rng, held_out)
+        context, _, first = case.messages[1].content.partition("Question: ")
+        asked = [first, *(m.content for m in case.messages[3::2])]
+        assert len(asked) == len(set(asked))
+        assert all(m.trained for m in case.messages[2::2])
+        assert len(case.messages) <= 2 * exam.MOST_QUESTIONS + 1
+        if case.expect != ("know",):
+            assert case.expect[0].lower() in context.lower()
+
+
+def test_moved_names_both_values_and_answers_with_the_one_that_holds() -> None:
+    rng = random.Random(12)
+    for _ in range(60):
+        case = exam.moved(rng)
+        context = case.messages[1].content
+        assert CONTEXT_HEAD in context
+        assert case.expect[0].lower() in context.lower()
+        assert case.expect[0].lower() in case.answer.lower()
+
+
+def test_history_puts_the_newest_passage_first_and_answers_from_it() -> None:
+    rng = random.Random(13)
+    for _ in range(60):
+        case = exam.history(rng)
+        lines = [line for line in case.messages[1].content.splitlines() if line.startswith("[")]
+        days = [re.search(r"\((\d{4}-\d\d-\d\d)\): ", line)[1] for line in lines]  # type: ignore[index]
+        assert days == sorted(days, reverse=True)
+        assert any(case.expect[0].lower() in line.lower() for line in lines)
