@@ -95,6 +95,7 @@ def persona_job(
         base_ref=str(target) if target.is_dir() else profile.model,
         files=tuple(files),
         system=persona.system,
+        name=persona.name,
         prefixes=tuple(persona.identity_prefixes),
         out=place,
         run_dir=run_dir or place.parent / "runs" / f"{recipe.stem}-{mark}",

@@ -28,6 +28,8 @@ class Job:
     """Where the base is: `profile.model`, resolved against its folder."""
     files: tuple[Path, ...]
     system: str
+    name: str
+    """The persona's."""
     prefixes: tuple[str, ...]
     out: Path
     """Adapters are written to `out/<phase>`."""
@@ -100,7 +102,7 @@ def phase_examples(
             )
         parts.append(examples)
     count = round(job.recipe.replay * len(parts[0]))
-    replayed = replay_examples(renderer, job.system, count, job.limit, seed) if count else ()
+    replayed = replay_examples(renderer, job.system, job.name, count, job.limit, seed) if count else ()
     return [*parts[0], *replayed], parts[1]
 
 

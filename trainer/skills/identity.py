@@ -53,7 +53,11 @@ NOT_ME = ("No, my name is {name}.", "No, I'm {name}.", "I'm {name}, not {other}.
 
 def generate(rng: random.Random, held_out: bool = False) -> Case:
     """A question of identity, sometimes after small talk."""
-    who = systems.persona(rng, held_out, plain_share=0.2)
+    return asked_of(systems.persona(rng, held_out, plain_share=0.2), rng, held_out)
+
+
+def asked_of(who: systems.Persona, rng: random.Random, held_out: bool = False) -> Case:
+    """The same of one given persona."""
     before: list[Message] = [Message("system", who.system)]
     if rng.random() < 0.25:
         talk = rng.choice(smalltalk.EXCHANGES)
