@@ -66,6 +66,8 @@ class StageSection(_Strict):
     """The longest document, in tokens."""
     weights: dict[str, float]
     """Each store's share of tokens, any scale."""
+    copies: tuple[str, ...] = ()
+    """Stores of which words said again are predicted too, wherever they stand: it teaches copying."""
 
 
 class PretrainConfig(_Strict):
