@@ -1,6 +1,6 @@
 """The commands that every adapter offers, written once.
 
-/help /new /reset /retry /why /stats /optout /optin /audience for everyone; /admin … for the ids in
+/help /new /reset /forget /retry /why /stats /optout /optin /audience for everyone; /admin … for the ids in
 `[limits] admins` and the terminal. Answers are plain text with light markdown. Adapters only pass names
 and arguments.
 """
@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "help": "what I am and what I can do",
     "new": "start a new conversation; the old one is kept but no longer read",
     "reset": "erase this conversation from the database",
+    "forget": "erase all that you ever wrote to me here and elsewhere, with my replies; asks once more",
     "retry": "answer your last message again",
     "why": "how the last reply came about: decision, query, sources, adapters, timings",
     "stats": "numbers of this conversation",
@@ -36,8 +37,10 @@ COMMANDS: dict[str, str] = {
     "audience": "whom I explain things to: a name of the list that it shows, or off",
 }
 """Name -> what it does; adapters register exactly these."""
-PRIVATE = frozenset({"why", "stats", "optout", "optin", "audience"})
+PRIVATE = frozenset({"forget", "why", "stats", "optout", "optin", "audience"})
 """Answered to the caller alone."""
+CONFIRM_S = 60.0
+"""Within which /forget must be said a second time."""
 
 
 class Commands:
@@ -49,10 +52,12 @@ class Commands:
         self._persona = persona
         self._admin = admin
         self._started_at = time.monotonic()
+        self._asked_at: dict[tuple[str, str], float] = {}  # by platform and user: when /forget was said
         self._plain: dict[str, Callable[[Incoming], Awaitable[str]]] = {
             "help": self._help,
             "new": self._new,
             "reset": self._reset,
+            "forget": self._forget,
             "why": self._why,
             "stats": self._stats,
             "optout": self._opt_out,
@@ -100,6 +105,19 @@ class Commands:
         return (
             f"Erased this conversation: {erased} message{'' if erased == 1 else 's'} and the replies to them."
         )
+
+    async def _forget(self, caller: Incoming) -> str:
+        who, now = (caller.platform, caller.user_id), time.monotonic()
+        self._asked_at = {k: at for k, at in self._asked_at.items() if now - at < CONFIRM_S}
+        if self._asked_at.pop(who, None) is None:
+            self._asked_at[who] = now
+            return (
+                f"This erases all that you wrote to me on {caller.platform.capitalize()}, in every chat, with "
+                "my replies and your reactions. It cannot be undone. To do it, say /forget again within "
+                f"{CONFIRM_S:.0f} seconds."
+            )
+        erased = await self._history.forget_user(caller.platform, caller.user_id)
+        return f"Erased {erased} message{'' if erased == 1 else 's'} of yours and my replies to them."
 
     async def _why(self, caller: Incoming) -> str:
         last = await self._history.last(caller.key)

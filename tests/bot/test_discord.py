@@ -656,7 +656,7 @@ async def test_commands_that_cannot_be_registered_stop_nothing(
     assert "could not be registered" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["help", "new", "reset", "why", "stats", "optout", "optin"])
+@pytest.mark.parametrize("name", ["help", "new", "reset", "forget", "why", "stats", "optout", "optin"])
 async def test_plain_command_is_acknowledged_and_answered(
     double: DiscordDouble, relay: FakeRelay, launch: Launch, name: str
 ) -> None:
@@ -666,7 +666,7 @@ async def test_plain_command_is_acknowledged_and_answered(
     assert [m["content"] for m in answers.messages.values()] == [f"/{name}"]
     assert answers.deferred is not None and answers.deferred["type"] == 5
     hidden = bool(answers.deferred.get("data", {}).get("flags", 0) & 64)
-    assert hidden == (name in ("why", "stats", "optout", "optin"))
+    assert hidden == (name in ("forget", "why", "stats", "optout", "optin"))
     called, args, caller = relay.commands[0]
     assert (called, args, caller.conversation, caller.user_name) == (name, "", HERE, "Alice")
     assert mentions_off(double)

@@ -508,6 +508,7 @@ async def test_commands_are_shown_in_the_menu(server: TelegramDouble, relay: Fak
         "help",
         "new",
         "reset",
+        "forget",
         "retry",
         "why",
         "stats",
