@@ -112,8 +112,8 @@ class Commands:
         if self._asked_at.pop(who, None) is None:
             self._asked_at[who] = now
             return (
-                f"This erases all that you wrote to me on {caller.platform.capitalize()}, in every chat, with "
-                "my replies and your reactions. It cannot be undone. To do it, say /forget again within "
+                f"This erases all that you wrote to me on {caller.platform.capitalize()}, in every chat, "
+                "with my replies and your reactions. It cannot be undone. To do it, say /forget again within "
                 f"{CONFIRM_S:.0f} seconds."
             )
         erased = await self._history.forget_user(caller.platform, caller.user_id)
