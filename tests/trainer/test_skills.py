@@ -154,10 +154,11 @@ def test_newest_of_conflicting_passages_wins() -> None:
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-def test_exam_asks_many_questions_of_passages_that_hold_the_answers(held_out: bool) -> None:
+@pytest.mark.parametrize("make", [exam.exam, exam.roll])
+def test_exam_asks_many_questions_of_passages_that_hold_the_answers(make: Generate, held_out: bool) -> None:
     rng = random.Random(11)
     for _ in range(60):
-        case = exam.exam(rng, held_out)
+        case = make(rng, held_out)
         context, _, first = case.messages[1].content.partition("Question: ")
         asked = [first, *(m.content for m in case.messages[3::2])]
         assert len(asked) == len(set(asked))

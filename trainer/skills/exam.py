@@ -58,6 +58,23 @@ def exam(rng: random.Random, held_out: bool = False) -> Case:
     return _conversation("exam", passages, asked[:MOST_QUESTIONS], rng, held_out)
 
 
+def roll(rng: random.Random, held_out: bool = False) -> Case:
+    """Two to five subjects of one kind in one to three passages, all asked the same: only names differ."""
+    e = Entities(rng, held_out)
+    items = [make(rng, e, n_facts=rng.choice((1, 1, 2)))]
+    while len(items) < rng.choice((2, 3, 4, 5)):
+        other = like(items[0], rng, e)
+        if all(other.subject.name != i.subject.name for i in items):
+            items.append(other)
+    n_passages = rng.randint(1, min(3, len(items)))
+    passages = [_together(items[n::n_passages], rng, e) for n in range(n_passages)]
+    asked = [_question(i, n, True, rng, held_out) for i in items for n in range(len(i.facts))]
+    if rng.random() < 0.3:
+        asked.append(_question(like(items[0], rng, e), 0, False, rng, held_out, NOTHING))
+    rng.shuffle(asked)
+    return _conversation("exam", passages, asked[:MOST_QUESTIONS], rng, held_out)
+
+
 def moved(rng: random.Random, held_out: bool = False) -> Case:
     """A passage that names an older value beside the one that holds now."""
     e = Entities(rng, held_out)
@@ -93,7 +110,7 @@ def history(rng: random.Random, held_out: bool = False) -> Case:
     return _conversation("history", passages, asked, rng, held_out)
 
 
-KINDS = ((exam, 70), (moved, 15), (history, 15))
+KINDS = ((exam, 45), (roll, 35), (moved, 10), (history, 10))
 
 
 def generate(rng: random.Random, held_out: bool = False) -> Case:
@@ -117,6 +134,12 @@ def _withheld(item: Item) -> Item:
 
 def _passage(item: Item, rng: random.Random, e: Entities) -> Passage:
     return write(item, rng, moment(e, -rng.randrange(60)), entities=e)
+
+
+def _together(items: Sequence[Item], rng: random.Random, e: Entities) -> Passage:
+    """Several items in one passage, titled by the first."""
+    told = [_passage(item, rng, e) for item in items]
+    return Passage(" ".join(p.text for p in told), told[0].title, published_at=told[0].published_at)
 
 
 def _question(
