@@ -7,6 +7,7 @@ Paragraphs of encyclopedia and news are read under the engine's own prompt; the 
 from __future__ import annotations
 
 import random
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from engine.prompt import Renderer, reply_messages, rewrite_messages
 from engine.types import Message, Passage, Turn
 from trainer import corpus
 from trainer.corpus_questions import Question, clean, questions, sentences
+from trainer.followup_lines import FORMS, PERSON, THING, with_name, with_pronoun
 from trainer.skills import systems
 from trainer.skills.case import closed
 from trainer.skills.phrases import styled
@@ -26,7 +28,8 @@ MIN_WORDS, MAX_WORDS = 25, 110
 SHORT_SENTENCE = 26  # words; a longer one is not given as an answer
 MOST_QUESTIONS = 6
 LEADS = ("{Q}", "{Q}", "{q}", "And {q}", "Ok. {Q}", "Thanks. {Q}", "So {q}")
-_POSSESSIVE = {"it": "its", "he": "his", "she": "her"}
+OPENERS = ("Tell me about {t}.", "What do you know about {t}?", "{t}", "Have you heard of {t}?")
+_PERSON = re.compile(r"[A-Z][\w.’'-]+(?: [A-Z][\w.’'-]+){1,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,16 @@ class Read:
 
     passage: Passage
     asked: tuple[Question, ...]
-    title: str
+    topic: str
+    """The article's subject where it is named in few words, else empty."""
+
+    @property
+    def pronoun(self) -> str:
+        """What the topic is called in this paragraph; empty where that is not plain."""
+        leads = {q.lead for q in self.asked if q.lead in ("he", "she")}
+        if leads:
+            return min(leads)
+        return "it" if any(q.sentence.startswith("It ") for q in self.asked) else ""
 
 
 def read(row: corpus.Row, rng: random.Random) -> Iterator[Read]:
@@ -119,61 +131,77 @@ def _answer(q: Question, brief: bool, rng: random.Random) -> str:
 
 
 def follow_ups(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
-    """Two questions on one article, the second with "it", "he" or "she" for its subject."""
+    """A second question that leans on the first or on its answer, rewritten to stand alone."""
     sink = Sink(job, MAX_TOKENS)
-    for name, share in (("prose_wikipedia_en", 1.0),):
-        for row in rows_of(job, name, share, sink):
-            if sink.ledger.tokens >= job.sizes.follow_ups:
-                break
-            for one in read(row, rng):
-                made = follow_up(one, rng)
-                if made:
-                    done = renderer.render(made)
-                    sink.put(done.ids, done.mask, corpus.kept_out(one.title))
+    for row in rows_of(job, "prose_wikipedia_en", 1.0, sink):
+        if sink.ledger.tokens >= job.sizes.follow_ups:
+            break
+        for one in list(read(row, rng))[:4]:
+            for made in filter(
+                None, (follow_up(one, rng), next_of_person(one, rng), next_of_topic(one, rng))
+            ):
+                done = renderer.render(made)
+                sink.put(done.ids, done.mask, corpus.kept_out(one.passage.title))
     return sink.close()
 
 
 def follow_up(one: Read, rng: random.Random) -> tuple[Message, ...]:
-    """A rewriting case about the article's subject; empty where two questions do not name it."""
-    about = [q for q in one.asked if one.title and one.title in q.text]
-    if len(about) < 2:
-        return ()
-    pronoun = next((q.lead for q in one.asked if q.lead in ("he", "she")), "")
-    pronoun = pronoun or ("it" if any(q.lead == "it" and q.sentence.startswith("It ") for q in about) else "")
-    if not pronoun:
+    """Two questions on the article's subject, the second with a pronoun; empty where there are not two."""
+    about = [q for q in one.asked if one.topic and one.topic in q.text]
+    pronoun = one.pronoun
+    if len(about) < 2 or not pronoun:
         return ()
     first, last = rng.sample(about, 2)
-    if rng.random() < 0.4:
-        lead = rng.choice(
-            ("Tell me about {t}.", "What do you know about {t}?", "{t}", "Have you heard of {t}?")
-        )
-        told = next((q.sentence for q in about if q is not last), first.sentence)
-        turns = [Turn("user", lead.format(t=one.title)), Turn("assistant", told)]
-    else:
-        turns = [Turn("user", first.text), Turn("assistant", first.sentence)]
-    asked = _pronounced(last.text, one.title, pronoun)
+    asked = _pronounced(last.text, one.topic, pronoun)
     if asked == last.text:
         return ()
-    form = rng.choice(LEADS)
-    asked = form.format(Q=asked, q=asked[0].lower() + asked[1:])
-    return closed(rewrite_messages(turns, asked), last.text)
+    return _rewriting(_opening(one, first, rng), asked, last.text, one.topic, rng)
+
+
+def next_of_person(one: Read, rng: random.Random) -> tuple[Message, ...]:
+    """A question whose answer is a person, and one about that person; empty where there is none."""
+    found = [q for q in one.asked if q.text.startswith("Who ") and _PERSON.fullmatch(q.span)]
+    if not found:
+        return ()
+    q, line = rng.choice(found), rng.choice(PERSON)
+    turns = [Turn("user", q.text), Turn("assistant", q.sentence)]
+    pronoun = rng.choice(("he", "she"))
+    return _rewriting(turns, with_pronoun(line, pronoun), with_name(line, q.span), q.span, rng)
+
+
+def next_of_topic(one: Read, rng: random.Random) -> tuple[Message, ...]:
+    """A question on the article's subject, and one that people ask of any such; empty where it has none."""
+    about = [q for q in one.asked if one.topic and one.topic in q.text]
+    if not about or not one.pronoun:
+        return ()
+    line = rng.choice(THING if one.pronoun == "it" else PERSON)
+    turns = _opening(one, rng.choice(about), rng)
+    return _rewriting(turns, with_pronoun(line, one.pronoun), with_name(line, one.topic), one.topic, rng)
+
+
+def _opening(one: Read, first: Question, rng: random.Random) -> list[Turn]:
+    """What was said before: that question and its answer, or a lead on the topic."""
+    if rng.random() < 0.6:
+        return [Turn("user", first.text), Turn("assistant", first.sentence)]
+    return [Turn("user", rng.choice(OPENERS).format(t=one.topic)), Turn("assistant", first.sentence)]
+
+
+def _rewriting(
+    turns: Sequence[Turn], asked: str, full: str, name: str, rng: random.Random
+) -> tuple[Message, ...]:
+    """The rewriter's conversation, its question typed as people type; empty where it never names the name."""
+    if not any(name in turn.text for turn in turns):
+        return ()
+    asked = rng.choice(LEADS).format(Q=asked, q=asked[0].lower() + asked[1:])
+    if rng.random() < 0.25:
+        asked = (asked[0].lower() + asked[1:]).rstrip("?")
+    return closed(rewrite_messages(turns, asked), full)
 
 
 def _pronounced(question: str, name: str, pronoun: str) -> str:
     """The question with the name as a pronoun, in the form that its place asks for."""
-    question = question.replace(f"{name}'s ", f"{_POSSESSIVE[pronoun]} ")
-    object_form = {"he": "him", "she": "her", "it": "it"}[pronoun]
-    for before in (
-        " by ",
-        " of ",
-        " at ",
-        " for ",
-        " to ",
-        " with ",
-        " in ",
-        " from ",
-        " founded ",
-        " killed ",
-    ):
-        question = question.replace(f"{before}{name}", f"{before}{object_form}")
-    return question.replace(name, pronoun)
+    plain, genitive, objective = FORMS[pronoun]
+    question = question.replace(f"{name}'s ", f"{genitive} ")
+    for before in ("by", "of", "at", "for", "to", "with", "in", "from", "founded", "killed", "about"):
+        question = question.replace(f" {before} {name}", f" {before} {objective}")
+    return question.replace(name, plain)
