@@ -48,7 +48,10 @@ class Journal:
         tokens, seconds = self._mark
         speed = (p.tokens - tokens) / max(1e-9, p.seconds - seconds)
         self._mark = (p.tokens, p.seconds)
-        self._write("train", {"loss": p.loss, "lr": self._run.lr_share(), "tokens_per_s": speed})
+        values = {"loss": p.loss, "lr": self._run.lr_share(), "tokens_per_s": speed}
+        if self._run.guide_loss is not None:
+            values["guide_loss"] = self._run.guide_loss
+        self._write("train", values)
         self._bar.set_postfix_str(f"step {p.step} loss {p.loss:.3f} {speed:,.0f} tok/s")
 
     def tick(self) -> None:

@@ -161,7 +161,18 @@ class Llama(nn.Module):
     def forward(
         self, ids: Tensor, positions: Tensor, bounds: Tensor, dtype: torch.dtype = torch.float32
     ) -> Tensor:
-        """Final hidden states, after the last norm.
+        """Final hidden states, after the last norm, as `states` without its layer's input."""
+        return self.states(ids, positions, bounds, dtype)[0]
+
+    def states(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        bounds: Tensor,
+        dtype: torch.dtype = torch.float32,
+        tap: int | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Final hidden states, after the last norm, and what went into one layer.
 
         Args:
             ids: (M,) int64.
@@ -169,16 +180,19 @@ class Llama(nn.Module):
             bounds: (documents + 1,) int64 on the CPU: where each document starts, and the
                 end of the last; rows past it are padding.
             dtype: of products and activations.
+            tap: the layer whose input is wanted too.
 
         Returns:
-            (M, d) in `dtype`.
+            (M, d) in `dtype`, twice; the second None without `tap`.
         """
         x = F.embedding(ids, self.embed).to(dtype)
         cos = self.cos[positions].unsqueeze(1)  # (M, 1, head_dim / 2)
         sin = self.sin[positions].unsqueeze(1)
-        for layer in self.layers:
+        tapped: Tensor | None = None
+        for i, layer in enumerate(self.layers):
+            tapped = x if i == tap else tapped
             x = layer(x, cos, sin, bounds)
-        return rms_norm(x, self.norm, self.shape.norm_eps)
+        return rms_norm(x, self.norm, self.shape.norm_eps), tapped
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(rows, d) -> (rows, vocab), in hidden's dtype."""

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainer.guide import sources
 from trainer.store import MAX_ID, Store
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Row:
     bounds: Tensor  # (D + 1,) int64; rows past the last are padding
     sources: Tensor  # (K,) int64: the row whose hidden state predicts
     labels: Tensor  # (K,) int64: the token it must predict
+    guides: Tensor  # (G, 3) int64: where a copied token is predicted, its source, its document's start
 
     @property
     def n_tokens(self) -> int:
@@ -92,6 +94,7 @@ class Packer:
         row_tokens: M, tokens in a row.
         rows: rows in a batch.
         state: where to go on from; a new one starts at the beginning.
+        guided: stores whose rows get `guides`.
     """
 
     def __init__(
@@ -101,9 +104,10 @@ class Packer:
         row_tokens: int,
         rows: int,
         state: PackState | None = None,
+        guided: Collection[str] = (),
     ) -> None:
         self._stores = dict(stores)
-        self._seed, self._row_tokens, self._rows = seed, row_tokens, rows
+        self._seed, self._row_tokens, self._rows, self._guided = seed, row_tokens, rows, guided
         self.state = state or PackState()
         self.state.pending = [p for p in self.state.pending if self._still_there(p)]
         self._orders: dict[str, tuple[int, NDArray[np.int64]]] = {}
@@ -136,7 +140,7 @@ class Packer:
             bins[best].append(piece)
             room[best] -= len(piece)
         self.state.pending.extend(waiting)
-        return [pack_row(pieces, self._stores, self._row_tokens, copies) for pieces in bins]
+        return [pack_row(pieces, self._stores, self._row_tokens, copies, self._guided) for pieces in bins]
 
     def _shares(self, weights: Mapping[str, float], seq_len: int) -> dict[str, float]:
         positive = {name: w for name, w in weights.items() if w > 0}
@@ -218,23 +222,32 @@ def repeated(ids: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
 
 
 def pack_row(
-    pieces: Iterable[Piece], stores: Mapping[str, Store], row_tokens: int, copies: Collection[str] = ()
+    pieces: Iterable[Piece],
+    stores: Mapping[str, Store],
+    row_tokens: int,
+    copies: Collection[str] = (),
+    guided: Collection[str] = (),
 ) -> Row:
     """Lays pieces end to end in one row; the first token of a document is never a label.
 
     Args:
         copies: stores of which repeated tokens are labels too.
+        guided: stores whose documents get `guides`.
     """
     ids = np.zeros(row_tokens, dtype=np.int64)
     positions = np.zeros(row_tokens, dtype=np.int64)
     trained = np.zeros(row_tokens, dtype=bool)
     bounds = [0]
+    guides: list[tuple[int, int, int]] = []
     for piece in pieces:
         all_ids, all_mask = stores[piece.store].example(piece.index)
         a, b = bounds[-1], bounds[-1] + len(piece)
         ids[a:b] = all_ids[piece.start : piece.end]
         positions[a:b] = np.arange(len(piece))
         trained[a + 1 : b] = all_mask[piece.start + 1 : piece.end] != 0
+        if piece.store in guided:
+            told = sources(ids[a:b].tolist(), all_mask[piece.start : piece.end].tolist())
+            guides += [(a + at, a + source, a) for at, source in told]
         if piece.store in copies:
             trained[a + 1 : b] |= repeated(ids[a:b])[1:]
         bounds.append(b)
@@ -245,6 +258,7 @@ def pack_row(
         bounds=torch.tensor(bounds, dtype=torch.int64),
         sources=torch.from_numpy(where - 1),
         labels=torch.from_numpy(ids[where]),
+        guides=torch.tensor(guides, dtype=torch.int64).reshape(-1, 3),
     )
 
 

@@ -50,6 +50,10 @@ class OptimSection(_Strict):
     """Muon's."""
     clip_norm: float = Field(1.0, ge=0)
     """Gradients are scaled down to this norm; 0 never."""
+    score_limit: float = Field(0.0, ge=0)
+    """Heads whose attention scores exceed it are scaled down, see `trainer.qkclip`; 0 never."""
+    score_steps: int = Field(20, ge=1)
+    """Steps between two looks at the scores."""
     warmup_steps: int = Field(50, ge=0)
     decay_fraction: float = Field(0.25, ge=0, le=1)
     """The last share of the budget, in which the rate decays; 1 with "cosine" is plain cosine."""
@@ -70,6 +74,17 @@ class StageSection(_Strict):
     """Stores of which words said again are predicted too, wherever they stand: it teaches copying."""
 
 
+class GuideSection(_Strict):
+    """`[guide]`: heads that are told where copied words stand; see `trainer.guide`."""
+
+    layer: int = Field(ge=0)
+    heads: list[int] = Field(min_length=1)
+    weight: float = Field(0.5, gt=0)
+    """Of this loss beside the model's own, both means."""
+    stores: list[str] = Field(min_length=1)
+    """Stores whose answers are copied from their prompts."""
+
+
 class PretrainConfig(_Strict):
     """A whole run."""
 
@@ -81,6 +96,7 @@ class PretrainConfig(_Strict):
     """A model folder whose weights a fresh run starts from; `model` may have more layers."""
     model: ModelSection = ModelSection()
     optim: OptimSection = OptimSection()
+    guide: GuideSection | None = None
     stage: list[StageSection] = Field(min_length=1)
     max_tokens: int | None = Field(None, gt=0)
     """The budget, in tokens read."""
@@ -120,6 +136,9 @@ class PretrainConfig(_Strict):
                 f"or row_tokens {self.row_tokens}"
             )
         self.model.shape()
+        guide = self.guide
+        if guide and (guide.layer >= self.model.n_layers or max(guide.heads) >= self.model.n_heads):
+            raise ValueError(f"guide names layer {guide.layer}, heads {guide.heads}, which the model lacks")
         return self
 
     @property

@@ -22,10 +22,12 @@ from trainer.crossentropy import (
     softmax_gradient,
     summed_loss,
 )
-from trainer.llama import Llama
+from trainer.guide import guide_loss
+from trainer.llama import Layer, Llama
 from trainer.optim import Muon, lr_factor
 from trainer.packing import Packer, PackState, Row, held_out_rows
 from trainer.pretrain_config import PretrainConfig, StageSection
+from trainer.qkclip import clip_scores, score_peaks
 from trainer.store import Store, StoreError
 from trainer.warmstart import WarmStartError, warm_start
 
@@ -66,6 +68,7 @@ class Run:
         self.optimizers = build_optimizers(self.model, config)
         self.stores = open_stores(config)
         self.packer = self._packer(None)
+        self.guide_loss: float | None = None
         self.loss_kernel: Kernel = softmax_gradient
         if config.compile:
             self._accelerate()
@@ -84,7 +87,8 @@ class Run:
 
     def _packer(self, state: PackState | None) -> Packer:
         c = self.config
-        return Packer(self.stores, c.seed, c.row_tokens, c.rows_per_step, state)
+        guided = c.guide.stores if c.guide else ()
+        return Packer(self.stores, c.seed, c.row_tokens, c.rows_per_step, state, guided)
 
     def start(self) -> None:
         """Takes the weights that a fresh run begins with.
@@ -118,11 +122,13 @@ class Run:
     def train_on(self, rows: list[Row]) -> float:
         """One optimizer step over these rows; returns as `step` does."""
         trained = max(1, sum(len(row.labels) for row in rows))
-        loss = torch.zeros((), device=self.device)
+        guided = max(1, sum(len(row.guides) for row in rows))
+        loss, told = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for row in rows:
-            part = self._row_loss(row, 1.0 / trained)
-            torch.autograd.backward(part)
+            part, guide = self._row_loss(row, 1.0 / trained, 1.0 / guided)
+            torch.autograd.backward(part if guide is None else part + guide)
             loss += part.detach()
+            told += 0.0 if guide is None else guide.detach()
         if self.config.optim.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optim.clip_norm)
         factor = self.lr_share()
@@ -131,20 +137,36 @@ class Run:
                 group["lr"] = group["peak_lr"] * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if self.config.optim.score_limit and self.progress.step % self.config.optim.score_steps == 0:
+            peaks = score_peaks(self.model, rows[0], self.dtype)
+            clip_scores(self.model, peaks, self.config.optim.score_limit)
         self.progress.step += 1
         self.progress.tokens += sum(row.n_tokens for row in rows)
         self.progress.loss = float(loss)
+        self.guide_loss = float(told) / self.config.guide.weight if self.config.guide else None
         return self.progress.loss
 
-    def _hidden(self, row: Row) -> Tensor:
+    def _hidden(self, row: Row, tap: int | None = None) -> tuple[Tensor, Tensor | None]:
+        """States at the positions that predict, and all states that go into layer `tap`."""
         ids, positions = row.ids.to(self.device), row.positions.to(self.device)
         torch._dynamo.maybe_mark_dynamic(row.bounds, 0)  # rows hold any number of documents
-        hidden: Tensor = self.model(ids, positions, row.bounds, self.dtype)
-        return hidden.index_select(0, row.sources.to(self.device))
+        hidden, tapped = self.model.states(ids, positions, row.bounds, self.dtype, tap)
+        return hidden.index_select(0, row.sources.to(self.device)), tapped
 
-    def _row_loss(self, row: Row, scale: float) -> Tensor:
-        labels = row.labels.to(self.device)
-        return summed_loss(self._hidden(row), self.model.head, labels, scale, self.loss_kernel)
+    def _row_loss(self, row: Row, scale: float, guide_scale: float) -> tuple[Tensor, Tensor | None]:
+        """The row's share of the step's mean loss, and of the guided heads' where there are any."""
+        labels, guide = row.labels.to(self.device), self.config.guide
+        hidden, tapped = self._hidden(row, guide.layer if guide else None)
+        loss = summed_loss(hidden, self.model.head, labels, scale, self.loss_kernel)
+        if guide is None or tapped is None or not len(row.guides):
+            return loss, None
+        at, to, starts = row.guides.to(self.device).unbind(1)
+        positions = row.positions.to(self.device)
+        cos, sin = self.model.cos[positions].unsqueeze(1), self.model.sin[positions].unsqueeze(1)
+        layer = self.model.layers[guide.layer]
+        assert isinstance(layer, Layer)
+        told = guide_loss(layer, guide.heads, tapped, cos, sin, starts, at, to)
+        return loss, told * (guide_scale * guide.weight)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -158,7 +180,7 @@ class Run:
             total, count, c = 0.0, 0, self.config
             for row in held_out_rows(Store(path), name, c.row_tokens, seq_len, c.eval_tokens):
                 labels = row.labels.to(self.device)
-                total += eval_loss(self._hidden(row), self.model.head, labels)
+                total += eval_loss(self._hidden(row)[0], self.model.head, labels)
                 count += len(labels)
             if count:
                 losses[name] = total / count
