@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from trainer.verb_forms import PAST, base_form
+
 MIN_WORDS, MAX_WORDS = 6, 32
 MAX_SUBJECT = 7  # words
 
@@ -24,22 +26,7 @@ _PART = (
     r"(?:\w+ly )?(?:\w+ed|born|built|held|made|won|found|founded|written|sold|shot|taken|given|known|bought|sent|shown|seen"
     r"|told|led|left|lost|drawn|broken|chosen|hit|cut|put|set|begun|brought|caught|driven|fought|paid|run|spent|struck)"
 )
-_PAST = {
-    "won": "win", "became": "become", "began": "begin", "wrote": "write", "made": "make", "took": "take",
-    "held": "hold", "met": "meet", "left": "leave", "lost": "lose", "found": "find", "said": "say", "told": "tell",
-    "gave": "give", "went": "go", "came": "come", "built": "build", "led": "lead", "ran": "run", "spent": "spend",
-    "sold": "sell", "bought": "buy", "sent": "send", "broke": "break", "rose": "rise", "fell": "fall", "grew": "grow",
-    "drew": "draw", "got": "get", "had": "have", "kept": "keep", "knew": "know", "paid": "pay", "saw": "see",
-    "sang": "sing", "shot": "shoot", "spoke": "speak", "stood": "stand", "struck": "strike", "taught": "teach",
-    "thought": "think", "threw": "throw", "wore": "wear", "fought": "fight", "flew": "fly", "drove": "drive",
-    "chose": "choose", "caught": "catch", "brought": "bring", "beat": "beat", "hit": "hit", "cut": "cut", "put": "put",
-    "set": "set", "cost": "cost", "read": "read", "sank": "sink", "swam": "swim", "hid": "hide", "laid": "lay",
-    "died": "die", "tied": "tie", "lied": "lie", "agreed": "agree", "freed": "free", "created": "create",
-    "invited": "invite", "united": "unite", "completed": "complete", "deposed": "depose", "competed": "compete",
-    "visited": "visit", "edited": "edit", "limited": "limit", "exhibited": "exhibit", "treated": "treat",
-    "defeated": "defeat", "repeated": "repeat", "elected": "elect", "opened": "open", "called": "call",
-}  # fmt: skip
-_VERB = rf"(?:{'|'.join(_PAST)}|\w{{3,}}ed)"
+_VERB = rf"(?:{'|'.join(PAST)}|\w{{3,}}ed)"
 _NUMBER = (
     r"(?:\d[\d,.]*(?: (?:million|billion|thousand|hundred))?|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
     r"|fifteen|twenty|thirty|forty|fifty|a dozen|hundreds of|thousands of)"
@@ -110,22 +97,6 @@ def questions(sentence: str, title: str, rng: random.Random) -> list[Question]:
                 asked = question[0].upper() + " ".join(question.split())[1:]
                 found_all.append(Question(asked, span.strip(" ,"), sentence, subject, lead))
     return found_all
-
-
-def base_form(past: str) -> str:
-    """The infinitive of a past form: "opened" is "open", "stopped" is "stop"."""
-    if past in _PAST:
-        return _PAST[past]
-    stem = past.removesuffix("ed")
-    if stem.endswith("i"):
-        return f"{stem[:-1]}y"
-    if len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] not in "lsfz":
-        return stem[:-1]
-    if re.search(r"(?:[aeiou][^aeiouwxy]|[^aeiou]l|[cgsvz]|u|ut|at|rs|ns)$", stem) and not re.search(
-        r"(?:[aeiou]{2}[^aeiouvsz]|en|er|on|el|op|ow|ss|sh|ch|ain|ll|ish)$", stem
-    ):
-        return f"{stem}e"
-    return stem
 
 
 # --- rules: each yields (question, span, subject) -----------------------------------------------
@@ -237,12 +208,12 @@ def _object(text: str, rng: random.Random) -> Made:
 
 
 def _role(text: str, rng: random.Random) -> Made:
-    for m in re.finditer(
+    for said in re.finditer(
         rf"\b(?P<d>[Tt]he|[Hh]is|[Hh]er|[Ii]ts|[Tt]heir) (?P<r>(?:[a-z-]+ ){{0,3}}?[a-z-]{{4,}}), (?P<n>{_NAME}),",
         text,
     ):
         tense = rng.choice(("is", "was"))
-        yield f"Who {tense} the {m['r']}?", m["n"], ""
+        yield f"Who {tense} the {said['r']}?", said["n"], ""
     m = re.match(
         rf"^The (?P<r>(?:[a-z-]+ ){{0,3}}?[a-z-]{{4,}})(?P<o>(?: of [\w’' -]{{3,40}})?) (?P<a>is|was) (?P<n>{_NAME})\b",
         text,
@@ -284,10 +255,9 @@ def _in_place(text: str, rng: random.Random) -> Made:
     """The sentence itself, its number, date or name asked for where it stands."""
     if len(text.split()) > 20 or _LEADING.match(text):
         return
-    found = list(re.finditer(rf"(?<= )(?P<i>in|on) (?P<t>{_TIME})$", text))
-    if found:
-        m = found[-1]
-        yield f"{text[: m.start()]}when?", m["t"], ""
+    when = re.search(rf"(?<= )(?:in|on) (?P<t>{_TIME})$", text)
+    if when:
+        yield f"{text[: when.start()]}when?", when["t"], ""
         return
     m = re.search(rf"(?<= )(?P<q>{_NUMBER}) (?P<n>[a-z]+s)\b", text)
     if m:

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from trainer import corpus, storeasked
-from trainer.corpus_questions import base_form, clean, questions, sentences
+from trainer.corpus_questions import clean, questions, sentences
+from trainer.verb_forms import base_form
 
 PARAGRAPH = (
     "Ada Brook was born in Selby in 1904. She moved to York (then a small town) on 3 May 1921. "
