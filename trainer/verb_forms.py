@@ -1,3 +1,4 @@
+# ruff: noqa: E501  lists read better wide
 """Past forms of verbs and their infinitives: irregular ones by name, the others by their spelling."""
 
 from __future__ import annotations
