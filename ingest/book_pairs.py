@@ -56,32 +56,21 @@ _PROPER = re.compile(r"(?<=[a-z,;] )(?:[A-Z][a-z]+\.? )*[A-Z][a-z]{2,}\b")
 _SPEECH = re.compile(r"“([^“”]+)(?:”|$)|\"([^\"]+)(?:\"|$)")
 
 
-def book_pairs(
-    book: Book,
-    source: str,
-    passages: Stage,
-    speech: Stage,
-    *,
-    min_words: int = 200,
-    max_words: int = 500,
-    turns: int = 6,
+# --- passages ------------------------------------------------------------------------------
+
+
+def passage_pairs(
+    book: Book, source: str, stage: Stage, min_words: int = 200, max_words: int = 500
 ) -> Iterator[Row]:
-    """Reply-style pairs, then dialogue pairs.
+    """Passages as answers to short prompts, and as what follows on the passage before.
 
     Args:
         source: name that the pairs carry.
-        passages: counts paragraphs into passages.
-        speech: counts speeches that answer one before.
+        stage: counts paragraphs into passages.
         min_words, max_words: of a passage.
-        turns: speeches of context at most.
     """
     for number, chapter in enumerate(book.chapters, 1):
-        yield from _reply_pairs(chapter, f"{source} chapter {number}", source, passages, min_words, max_words)
-    for number, chapter in enumerate(book.chapters, 1):
-        yield from _dialogue_pairs(chapter, f"{source} chapter {number}", source, speech, turns)
-
-
-# --- passages ------------------------------------------------------------------------------
+        yield from _reply_pairs(chapter, f"{source} chapter {number}", source, stage, min_words, max_words)
 
 
 def chunk_paragraphs(
@@ -190,17 +179,30 @@ def noun_phrase(text: str) -> str:
 # --- talk ----------------------------------------------------------------------------------
 
 
-def _dialogue_pairs(
-    chapter: Sequence[str], where: str, source: str, stage: Stage, turns: int
+def talk_pairs(
+    book: Book, source: str, stage: Stage, *, turns: int = 6, longest: int | None = None
 ) -> Iterator[Row]:
-    for run in _exchanges(chapter):
-        for i in range(1, len(run)):
-            context, answer = run[max(0, i - turns) : i], run[i]
-            if len(answer.split()) < 3:
-                stage.drop("answer shorter than 3 words", where)
-                continue
-            stage.keep()
-            yield pair_row(context, answer, source, _digest(source, "talk", *context, answer))
+    """The book's own talk, each speech as the answer to those before it.
+
+    Args:
+        source: name that the pairs carry.
+        stage: counts speeches that answer one before.
+        turns: speeches of context at most.
+        longest: words of an answer at most; no limit when None.
+    """
+    for number, chapter in enumerate(book.chapters, 1):
+        where = f"{source} chapter {number}"
+        for run in _exchanges(chapter):
+            for i in range(1, len(run)):
+                context, answer = run[max(0, i - turns) : i], run[i]
+                words = len(answer.split())
+                if words < 3:
+                    stage.drop("answer shorter than 3 words", where)
+                elif longest is not None and words > longest:
+                    stage.drop(f"answer longer than {longest} words", where)
+                else:
+                    stage.keep()
+                    yield pair_row(context, answer, source, _digest(source, "talk", *context, answer))
 
 
 def _exchanges(chapter: Sequence[str]) -> Iterator[list[str]]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import random
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.command import Subparsers, add_command, file_bytes, with_progress, write_pairs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ingest.jsonl import Row
 
 
@@ -19,12 +23,16 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     book.add_argument("--author", default="", metavar="NAME", help="refuse books whose header names another")
     book.add_argument("--min-words", type=int, default=200, metavar="N", help="of a passage (200)")
     book.add_argument("--max-words", type=int, default=500, metavar="N", help="of a passage (500)")
+    book.add_argument("--only", choices=("passages", "talk"), help="leave out pairs of the other kind")
+    book.add_argument("--longest-talk", type=int, metavar="N", help="words of an answer in talk, at most")
+    book.add_argument("--sample", type=int, metavar="N", help="keep N pairs, drawn at random by --seed")
+    book.add_argument("--seed", type=int, default=0, help="of --sample (0)")
 
 
 def run_book(args: argparse.Namespace) -> int:
     """Write pairs of books. Raises UnderstudyError."""
     from engine.errors import InputError
-    from ingest.book_pairs import book_pairs
+    from ingest.book_pairs import passage_pairs, talk_pairs
     from ingest.books import read_book
     from ingest.charsets import decode
     from ingest.extract_out import slug
@@ -52,17 +60,24 @@ def run_book(args: argparse.Namespace) -> int:
             refused.append(f"{path} is by {book.author}, not by {args.author}.")
             continue
         books.keep()
-        made = book_pairs(
-            book, slug(book.title), passages, speech, min_words=args.min_words, max_words=args.max_words
-        )
-        for row in made:
+        source = slug(book.title)
+        made: list[Iterator[Row]] = []
+        if args.only != "talk":
+            made.append(passage_pairs(book, source, passages, args.min_words, args.max_words))
+        if args.only != "passages":
+            made.append(talk_pairs(book, source, speech, longest=args.longest_talk))
+        for row in chain(*made):
             repeats += row["id"] in rows
             rows[row["id"]] = row
     unique = ledger.stage("pairs", "pairs")
     unique.keep(len(rows))
     if repeats:
         unique.drop("same pair again", count=repeats)
-    return write_pairs(args, ledger, args.out, list(rows.values()), refused)
+    kept = list(rows.values())
+    if args.sample is not None and args.sample < len(kept):
+        kept = random.Random(args.seed).sample(kept, args.sample)
+        unique.drop("not in the sample", count=len(rows) - len(kept))
+    return write_pairs(args, ledger, args.out, kept, refused)
 
 
 def _same_author(wanted: str, found: str) -> bool:

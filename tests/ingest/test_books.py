@@ -9,13 +9,20 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from ingest.book_pairs import book_pairs, chunk_paragraphs, noun_phrase, spoken
-from ingest.books import read_book
+from ingest.book_pairs import chunk_paragraphs, noun_phrase, passage_pairs, spoken, talk_pairs
+from ingest.books import Book, read_book
 from ingest.books_cli import add_parser
+from ingest.jsonl import Row
 from ingest.ledger import Ledger, Stage
 
 SENTENCE = "The old pilot looked across the brown river and spoke of the night when the boat went down."
 PARAGRAPH = " ".join([SENTENCE] * 6)  # 108 words
+
+
+def book_pairs(book: Book, source: str, passages: Stage, speech: Stage) -> list[Row]:
+    """Both kinds, passages first."""
+    return [*passage_pairs(book, source, passages), *talk_pairs(book, source, speech)]
+
 
 BOOK = f"""\
 The Project Gutenberg eBook of Boats, by Ann Writer
@@ -156,7 +163,7 @@ def test_book_pairs_passages_have_200_to_500_words_and_a_prompt() -> None:
     ledger = Ledger()
     chapter = tuple(f"{i} {PARAGRAPH}" for i in range(8))
     book = read_book("\n\n".join(chapter), "n.txt", ledger.stage("clean"))
-    rows = list(book_pairs(book, "n", ledger.stage("passages"), ledger.stage("talk")))
+    rows = book_pairs(book, "n", ledger.stage("passages"), ledger.stage("talk"))
     ledger.close()
     assert all(list(row) == ["instruction", "response", "source", "id"] for row in rows)
     assert all(200 <= len(row["response"].split()) <= 500 for row in rows)
@@ -166,12 +173,12 @@ def test_book_pairs_passages_have_200_to_500_words_and_a_prompt() -> None:
     assert "the old pilot" in openers[0]["instruction"][0] or "brown river" in openers[0]["instruction"][0]
     assert openers[0]["response"].endswith(followers[0]["instruction"][1])
     assert len({row["id"] for row in rows}) == len(rows)
-    assert rows == list(book_pairs(book, "n", Stage("a"), Stage("b")))
+    assert rows == book_pairs(book, "n", Stage("a"), Stage("b"))
 
 
 def test_book_pairs_talk_alternates_and_ends_at_narration() -> None:
     speech = Stage("talk")
-    rows = list(book_pairs(read_book(BOOK, "b", Stage("x")), "b", Stage("p"), speech))
+    rows = book_pairs(read_book(BOOK, "b", Stage("x")), "b", Stage("p"), speech)
     talk = [(row["instruction"], row["response"]) for row in rows if len(row["response"].split()) < 200]
     assert talk == [
         (["Is the boat ready?"], "It is not, and it will not be."),
@@ -207,6 +214,12 @@ def test_book_command_prints_one_object_and_refuses_another_author(
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert printed["counts"]["pairs"] == len(rows) > 2
     assert [s["in"] == s["out"] + sum(s["dropped"].values()) for s in printed["ledger"]] == [True] * 5
+    asked = ["book", str(path), "--out", str(out), "--json", "--only", "talk", "--longest-talk", "12"]
+    assert (few := parser.parse_args([*asked, "--sample", "1"])).handler(few) == 0
+    ledger = json.loads(capsys.readouterr().out)["ledger"]
+    (row,) = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert row in rows and len(row["response"].split()) <= 12
+    assert all(s["in"] == s["out"] + sum(s["dropped"].values()) for s in ledger)
     args = parser.parse_args(["book", str(path), "--out", str(out), "--author", "Someone Else"])
     assert args.handler(args) == 1
     assert "not by Someone Else" in capsys.readouterr().err
