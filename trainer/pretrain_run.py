@@ -222,6 +222,8 @@ class Run:
             for group, fresh in zip(optimizer.param_groups, groups, strict=True):
                 group.update({k: v for k, v in fresh.items() if k != "params"})
         self.progress = Progress(**saved["progress"])
+        if saved["config"]["stage"] != self.config.model_dump(mode="json")["stage"]:
+            self.progress.best_eval = None  # a mean by other weights; what was best cannot be told from it
         self.packer = self._packer(PackState.from_dict(saved["packing"]))
         torch.set_rng_state(saved["rng"])
 

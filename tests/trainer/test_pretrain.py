@@ -20,6 +20,7 @@ from trainer import snapshot
 from trainer.crossentropy import eval_loss, summed_loss
 from trainer.optim import lr_factor, orthogonalize
 from trainer.pretrain import PretrainConfig, PretrainError, load_model, pretrain
+from trainer.pretrain_run import Run
 from trainer.store import StoreWriter
 
 MODEL = {
@@ -231,3 +232,16 @@ def test_lr_factor_warms_holds_and_decays() -> None:
     assert factors[10:76] == [1.0] * 66
     assert factors[100] == 0.0
     assert lr_factor(0.5, 50, 10, 1.0, "cosine", 0.1) == pytest.approx(0.55)
+
+
+def test_best_held_out_loss_is_forgotten_when_the_stages_change(data_dir: Path) -> None:
+    config = _config(data_dir)
+    pretrain(config, quiet=True, stop_after_steps=3)
+    saved = snapshot.load_latest(config.run_dir)
+    assert saved is not None
+    saved["progress"]["best_eval"] = 0.001  # by the old weights; nothing would ever be better
+    same, other = Run(config), Run(_config(data_dir, stage=[{"seq_len": 16, "weights": {"b": 1.0}}]))
+    same.restore(saved)
+    other.restore(saved)
+    assert same.progress.best_eval == 0.001
+    assert other.progress.best_eval is None
