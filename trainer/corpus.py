@@ -115,8 +115,12 @@ def passage(text: str, rng: random.Random) -> Passage:
     return Passage(found["text"], found["title"], published_at=day)
 
 
-def grounded(row: Row, rng: random.Random) -> Grounded | None:
-    """A `context` row; None where the answer does not say which passage it is from."""
+def grounded(row: Row, rng: random.Random, sentence_share: float = SENTENCE_SHARE) -> Grounded | None:
+    """A `context` row; None where the answer does not say which passage it is from.
+
+    Args:
+        sentence_share: of human questions that are answered by the sentence around their few words.
+    """
     question, answer = (m["content"] for m in row["messages"][-2:])
     cited = {int(n) - 1 for n in _CITED.findall(answer)}
     answer = _CITED.sub("", answer).strip()
@@ -127,7 +131,7 @@ def grounded(row: Row, rng: random.Random) -> Grounded | None:
     elif not cited or not answer:
         return None
     who = rng.choice(BRIEF) if spans else systems.persona(rng, plain_share=0.6).system
-    if spans and answered and rng.random() < SENTENCE_SHARE:
+    if spans and answered and rng.random() < sentence_share:
         told = sentence_with(row["context"][min(cited)], answer)
         if told:
             who, answer = systems.persona(rng, plain_share=0.4).system, told

@@ -81,7 +81,7 @@ def moved(rng: random.Random, held_out: bool = False) -> Case:
     item = _changeable(rng, e, held_out)
     old = other_value(e, [item])
     now = item.subject.fill(rng.choice(item.facts[0].says), item.values[0])
-    before = sentence(rng.choice(BEFORE_NOW[item.facts[0].kind]).format(o=old))
+    before = _before(item, old, rng)
     parts = [now, before] if rng.random() < 0.65 else [before, now]
     title = item.subject.fill(rng.choice(item.scene.titles))
     passages = [Passage(" ".join(parts), title[0].upper() + title[1:], published_at=moment(e))]
@@ -93,6 +93,22 @@ def moved(rng: random.Random, held_out: bool = False) -> Case:
     rng.shuffle(passages)
     asked = [(item.ask(0, rng, held_out), item.answer(0, rng), item.values[0])]
     return _conversation("moved", passages, asked, rng, held_out)
+
+
+def _before(item: Item, old: str, rng: random.Random) -> str:
+    """A sentence that names the value that no longer holds: the fact's own in the past, or a plain one."""
+    own = [form for say in item.facts[0].says if (form := _in_past(say)) != say]
+    if own and rng.random() < 0.5:
+        return item.subject.fill(rng.choice(own), old, pronoun=rng.random() < 0.6)
+    return sentence(rng.choice(BEFORE_NOW[item.facts[0].kind]).format(o=old))
+
+
+def _in_past(say: str) -> str:
+    """A plan as one of the past: "will open" is "was to open"."""
+    for now, then in ((" will ", " was to "), (" is due to ", " was to "), (" is planned ", " was planned ")):
+        if now in say:
+            return say.replace(now, then, 1)
+    return say
 
 
 def history(rng: random.Random, held_out: bool = False) -> Case:
