@@ -18,6 +18,10 @@ from trainer.tokenizer import BOS, EOT, train_tokenizer
 TINY = Sizes(
     skills=6000,
     skills_short=3000,
+    skills_dense=3000,
+    exams=6000,
+    asked=6000,
+    follow_ups=3000,
     chat=4000,
     rewrite_rows=40,
     tools=4000,
@@ -38,6 +42,20 @@ def _write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
 
 def _chat(*said: str) -> list[dict[str, str]]:
     return [{"role": "assistant" if i % 2 else "user", "content": text} for i, text in enumerate(said)]
+
+
+def _name(i: int) -> str:
+    """A surname of its own for each number."""
+    return "B" + "".join("aeiou"[int(d) % 5] + "dlmnr"[int(d) // 2] for d in f"{i:03d}")
+
+
+def _life(name: str) -> str:
+    """An article of two paragraphs."""
+    told = (
+        f"Ann {name} was born in Selby in 1904. She opened a school in Leeds in 1950. She was elected mayor "
+        f"in 1961. She had three sons with Karl Stein of York. The bridge was designed by Tom Hale."
+    )
+    return f"Ann {name}\n\n{told}\n{told.replace('Selby', 'Hull')}"
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path, "chat_self_dialogue", [{"messages": _chat(f"i like film {i}", "me too")} for i in range(300)]
     )
     _write(
-        path, "prose_wikipedia_en", [{"text": f"Town {i}\n\nTown {i} is a town. " * 9} for i in range(300)]
+        path, "prose_wikipedia_en", [{"title": f"Ann {n}", "text": _life(n)} for n in map(_name, range(300))]
     )
     _write(path, "persona_twain_franklin", [{"text": "left out " * 50, "slur": True}])
     return path
