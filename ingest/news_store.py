@@ -8,6 +8,7 @@ knows nothing of HTTP, feeds or indexes.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from ingest.articles import Article
 from ingest.fetch import Validators
 
 SCHEMA = 2
+LOCK_WAIT_S = 30.0
 _COLUMNS = "key, url, title, text, published_at, source"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS article (
@@ -278,8 +280,8 @@ class NewsStore:
         db: sqlite3.Connection | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
-            db.execute("PRAGMA journal_mode = WAL")
+            db = sqlite3.connect(self.path, timeout=LOCK_WAIT_S, isolation_level=None)
+            _use_wal(db)
             db.execute("PRAGMA synchronous = NORMAL")
             if db.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
                 db.executescript(_TABLES)
@@ -300,3 +302,15 @@ class NewsStore:
 def _article(row: Sequence[str]) -> Article:
     key, url, title, text, published, source = row
     return Article(key, url, title, text, datetime.fromisoformat(published) if published else None, source)
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on. Against another's first opening SQLite gives up at once, so this waits."""
+    until = time.monotonic() + LOCK_WAIT_S
+    while db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
