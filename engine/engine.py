@@ -21,7 +21,7 @@ from engine.analyzer import Analyzer
 from engine.config import Config
 from engine.errors import Cancelled, InputError, RetrievalError
 from engine.personas import Persona
-from engine.prompt import Fitted, Renderer, clean_text, fit
+from engine.prompt import Fitted, Renderer, clean_text, fit, newest_first
 from engine.summary import Summarizer
 from engine.tools.format import tool_system
 from engine.tools.loop import Said, ToolLoop
@@ -230,7 +230,7 @@ class Engine:
         yield Result(
             reply=said.text.strip(),
             decision=decision,
-            sources=tuple(passages[: said.fitted.passages_shown]),
+            sources=tuple(newest_first(passages[: said.fitted.passages_shown])),  # as the prompt numbers them
             adapters=active,
             timings_ms=timer.ms,
             finish=said.last.finish or "stop",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer.guide import sources
-from trainer.store import MAX_ID, Store
+from trainer.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -112,13 +112,12 @@ class Packer:
         self.state.pending = [p for p in self.state.pending if self._still_there(p)]
         self._orders: dict[str, tuple[int, NDArray[np.int64]]] = {}
 
-    def batch(self, weights: Mapping[str, float], seq_len: int, copies: Collection[str] = ()) -> list[Row]:
+    def batch(self, weights: Mapping[str, float], seq_len: int) -> list[Row]:
         """The next batch.
 
         Args:
             weights: each store's share of tokens, any scale; zero or absent is none.
             seq_len: the longest document, at most `row_tokens`.
-            copies: stores of which repeated tokens are trained too, see `repeated`.
 
         Raises:
             PackingError: no positive weight, an unknown store, a row that is too short, or
@@ -140,7 +139,7 @@ class Packer:
             bins[best].append(piece)
             room[best] -= len(piece)
         self.state.pending.extend(waiting)
-        return [pack_row(pieces, self._stores, self._row_tokens, copies, self._guided) for pieces in bins]
+        return [pack_row(pieces, self._stores, self._row_tokens, self._guided) for pieces in bins]
 
     def _shares(self, weights: Mapping[str, float], seq_len: int) -> dict[str, float]:
         positive = {name: w for name, w in weights.items() if w > 0}
@@ -205,33 +204,15 @@ def cut(store: Store, name: str, index: int, seq_len: int) -> list[Piece]:
     return [Piece(name, index, a, min(a + seq_len, length)) for a in edges if length - a > 1]
 
 
-def repeated(ids: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """Where a token follows the same token as it did before in this document: it can be copied.
-
-    Args:
-        ids: (T,).
-
-    Returns:
-        (T,), never true for the first token.
-    """
-    pairs = ids[:-1].astype(np.int64) * (MAX_ID + 1) + ids[1:]
-    _, first, inverse = np.unique(pairs, return_index=True, return_inverse=True)
-    again = np.zeros(len(ids), dtype=bool)
-    again[1:] = first[inverse] < np.arange(len(pairs))
-    return again
-
-
 def pack_row(
     pieces: Iterable[Piece],
     stores: Mapping[str, Store],
     row_tokens: int,
-    copies: Collection[str] = (),
     guided: Collection[str] = (),
 ) -> Row:
     """Lays pieces end to end in one row; the first token of a document is never a label.
 
     Args:
-        copies: stores of which repeated tokens are labels too.
         guided: stores whose documents get `guides`.
     """
     ids = np.zeros(row_tokens, dtype=np.int64)
@@ -248,8 +229,6 @@ def pack_row(
         if piece.store in guided:
             told = sources(ids[a:b].tolist(), all_mask[piece.start : piece.end].tolist())
             guides += [(a + at, a + source, a) for at, source in told]
-        if piece.store in copies:
-            trained[a + 1 : b] |= repeated(ids[a:b])[1:]
         bounds.append(b)
     where = np.flatnonzero(trained)
     return Row(

@@ -70,8 +70,6 @@ class StageSection(_Strict):
     """The longest document, in tokens."""
     weights: dict[str, float]
     """Each store's share of tokens, any scale."""
-    copies: tuple[str, ...] = ()
-    """Stores of which words said again are predicted too, wherever they stand: it teaches copying."""
 
 
 class GuideSection(_Strict):

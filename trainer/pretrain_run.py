@@ -117,7 +117,7 @@ class Run:
     def step(self) -> float:
         """One optimizer step; returns its mean loss in nats a trained token."""
         stage = self.stage()
-        return self.train_on(self.packer.batch(stage.weights, stage.seq_len, stage.copies))
+        return self.train_on(self.packer.batch(stage.weights, stage.seq_len))
 
     def train_on(self, rows: list[Row]) -> float:
         """One optimizer step over these rows; returns as `step` does."""

@@ -67,14 +67,3 @@ def clip_scores(model: Llama, peaks: Tensor, limit: float) -> int:
         layer.qkv[: s.d_model].mul_(queries.repeat_interleave(s.head_dim)[:, None])
         layer.qkv[s.d_model : s.d_model + s.d_kv].mul_(shared.repeat_interleave(s.head_dim)[:, None])
     return clipped
-
-
-@torch.no_grad()
-def fold_norms(model: Llama) -> None:
-    """Move the norms' weights into the matrices behind them; what the model computes stays the same."""
-    for layer in model.layers:
-        assert isinstance(layer, Layer)
-        layer.qkv.mul_(layer.norm_1)
-        layer.gate_up.mul_(layer.norm_2)
-        layer.norm_1.fill_(1.0)
-        layer.norm_2.fill_(1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -208,3 +208,16 @@ async def test_complete_stores_nothing(config: Config, persona: Persona, rendere
     parts = [p async for p in s.engine.complete([], "How are you?", ReplyOptions(seed=3))]
     assert isinstance(parts[-1], Result) and parts[-1].reply == "Fine."
     assert await s.history.turns("api:", 10) == [] and s.generator.requests[0].sampling.seed == 3
+
+
+async def test_sources_are_numbered_as_the_prompt_numbers_them(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    s = Setup(config, persona, renderer, script=["In May."], probability=0.9)
+    old = Passage("The bridge, the Harlow Bridge, opens in March.", "Bridge", "", DAY - timedelta(days=30))
+    s.retriever.passages = [old, Passage("It opens in May.", "Moved bridge", "", DAY)]
+    _, result = await s.ask("When does the Harlow bridge open?")
+    asked = s.generator.requests[-1].prompt.messages[-1].content
+    assert [p.title for p in s.retriever.passages] == ["Bridge", "Moved bridge"]
+    assert [p.title for p in result.sources] == ["Moved bridge", "Bridge"]
+    assert 0 < asked.index("[1] Moved bridge") < asked.index("[2] Bridge ")

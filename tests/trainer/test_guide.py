@@ -12,7 +12,7 @@ from trainer.llama import Layer, Llama, ModelShape, export_hf
 from trainer.packing import Packer, Row
 from trainer.pretrain_config import PretrainConfig
 from trainer.pretrain_run import Run
-from trainer.qkclip import clip_scores, fold_norms, score_peaks
+from trainer.qkclip import clip_scores, score_peaks
 from trainer.store import Store, StoreWriter
 
 SHAPE = ModelShape(vocab_size=64, d_model=32, n_layers=3, n_heads=4, n_kv_heads=2, d_ff=48, context=64)
@@ -92,15 +92,6 @@ def test_clipped_heads_keep_within_the_limit_and_others_keep_their_scores(tmp_pa
     assert clip_scores(made, before, limit) == int((before > limit).sum())
     after = score_peaks(made, row, torch.float32)
     torch.testing.assert_close(after[0], before[0].clamp(max=limit), rtol=1e-4, atol=1e-4)
-
-
-def test_folded_norms_leave_the_model_as_it_was(tmp_path: Path) -> None:
-    _, row = rows(tmp_path)
-    made = model()
-    before = made(row.ids, row.positions, row.bounds)
-    fold_norms(made)
-    torch.testing.assert_close(made(row.ids, row.positions, row.bounds), before, rtol=1e-4, atol=1e-4)
-    assert all(bool((layer.norm_1 == 1).all()) for layer in made.layers)  # type: ignore[operator]
 
 
 def test_guided_heads_learn_to_look_where_they_are_told(tmp_path: Path) -> None:

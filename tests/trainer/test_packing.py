@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.packing import Packer, PackingError, PackState, held_out_rows, repeated
+from trainer.packing import Packer, PackingError, PackState, held_out_rows
 from trainer.store import Store, StoreError, StoreWriter
 
 
@@ -153,24 +153,3 @@ def test_held_out_rows_are_the_same_each_time(stores: dict[str, Store]) -> None:
 
     assert read() == read()
     assert sum(map(len, read())) <= 256 * 12
-
-
-def test_repeated_marks_what_follows_the_same_token_as_before() -> None:
-    ids = np.array([5, 6, 7, 9, 5, 6, 8, 6, 7], dtype=np.uint16)
-    assert np.flatnonzero(repeated(ids)).tolist() == [5, 8]
-    assert not repeated(ids[:1]).any()
-
-
-def test_copies_train_repeated_tokens_of_the_named_stores_only(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        with StoreWriter(tmp_path / name) as writer:
-            for _ in range(40):
-                writer.append([1, 2, 3, 1, 2, 4], [0, 0, 0, 0, 0, 1])
-    stores = {name: Store(tmp_path / name) for name in ("a", "b")}
-    labels = {
-        copies: [row.labels.tolist() for row in _packer(stores).batch({"a": 1.0}, 6, copies)]
-        for copies in ((), ("a",), ("b",))
-    }
-    assert all(set(row) == {4} for row in labels[()])
-    assert all(set(row) == {2, 4} and row.count(2) == row.count(4) for row in labels[("a",)])
-    assert labels[("b",)] == labels[()]

@@ -37,7 +37,7 @@ BEFORE_NOW = {
 
 
 def exam(rng: random.Random, held_out: bool = False) -> Case:
-    """Two or three items, most often of one kind, and questions about all of them in any order."""
+    """One to three items, most often of one kind, and questions about all of them in any order."""
     e = Entities(rng, held_out)
     first = make(rng, e, n_facts=rng.choice((2, 3, 3, 4)))
     items = [first]
@@ -62,7 +62,8 @@ def roll(rng: random.Random, held_out: bool = False) -> Case:
     """Two to five subjects of one kind in one to three passages, all asked the same: only names differ."""
     e = Entities(rng, held_out)
     items = [make(rng, e, n_facts=rng.choice((1, 1, 2)))]
-    while len(items) < rng.choice((2, 3, 4, 5)):
+    wanted = rng.choice((2, 3, 4, 5))
+    while len(items) < wanted:
         other = like(items[0], rng, e)
         if all(other.subject.name != i.subject.name for i in items):
             items.append(other)
@@ -112,7 +113,7 @@ def _in_past(say: str) -> str:
 
 
 def history(rng: random.Random, held_out: bool = False) -> Case:
-    """Two or three dated passages that differ on one fact, several subjects asked in turn."""
+    """Two dated passages that differ on one fact, of one subject or of two."""
     e = Entities(rng, held_out)
     passages: list[Passage] = []
     asked: list[tuple[str, str, str]] = []
