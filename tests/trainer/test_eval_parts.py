@@ -140,7 +140,7 @@ def test_grounded_reply_sees_all_passages_and_searches_the_question(config: Conf
     rows = [{**ROWS["grounded"], "passages": passages}]
     _with(config, lambda s: run_part("grounded", s, _cases("grounded", rows), out))
     line = json.loads(out.getvalue())
-    assert [p["title"] for p in line["sources"]] == ["T1", "T2", "T3", "T4", "T5"]
+    assert [p["title"] for p in line["sources"]] == ["T5", "T4", "T3", "T2", "T1"]  # newest first
     assert line["decision"]["query"] == "When?" and line["decision"]["retrieve"] is True
 
 
