@@ -37,6 +37,9 @@ CONTEXT_RULE = (
     "The context is newer than your memory: where they differ, trust the context. "
     "If it does not hold the answer, say that you don't know."
 )
+QUESTION = "Question: "
+MAX_AHEAD_CHARS = 300
+"""Of a long question this much stands before the passages too."""
 TOOL_RESULT = "Tool result: "
 MAX_NAME_CHARS = 32
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
@@ -125,9 +128,15 @@ def _moment(when: datetime | None) -> datetime:
 
 
 def grounded_question(passages: Sequence[Passage], question: str) -> str:
-    """The last user turn with its passages, newest first, and the rule that the context wins."""
+    """The last user turn: question, passages newest first, the rule that the context wins, question.
+
+    A causal model reads each passage once and knows then only what stands before it; told the
+    question first, it can mark the answer as it reads. Source: query-aware contextualization in
+    "Lost in the Middle", https://arxiv.org/abs/2307.03172.
+    """
     lines = "\n".join(passage_line(i, p) for i, p in enumerate(newest_first(passages), 1))
-    return f"{CONTEXT_HEAD}\n{lines}\n\n{CONTEXT_RULE}\n\nQuestion: {question}"
+    ahead = " ".join(question.split())[:MAX_AHEAD_CHARS]
+    return f"{QUESTION}{ahead}\n\n{CONTEXT_HEAD}\n{lines}\n\n{CONTEXT_RULE}\n\n{QUESTION}{question}"
 
 
 def reply_messages(

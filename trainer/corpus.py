@@ -21,10 +21,11 @@ from engine.prompt import REWRITE_SYSTEM, reply_messages
 from engine.types import Message, Passage
 from trainer.corpus_questions import sentences
 from trainer.skills import systems
+from trainer.skills.phrases import UNSAID
 
 Row = dict[str, Any]
-SENTENCE_SHARE = 0.5  # of human questions answered by a whole sentence instead of a few words
-LONGEST_SENTENCE = 28  # words
+LONGEST_SENTENCE = 36  # words; a longer one is not given as an answer
+CROPPED_WORDS = 48  # about as many are left of a paragraph that is cut to what news chunks look like
 VAL_SHARE = 60  # one paragraph or dialogue in this many is kept for evaluation
 
 _CITED = re.compile(r"\s*\[(\d+)\]")
@@ -55,14 +56,21 @@ UNTITLED = (
     "Notes",
     "Book",
 )
-UNKNOWN = (
-    "I don't know; the context doesn't say.",
-    "I don't know. The context doesn't hold the answer.",
-    "I don't know; the passages I have don't cover that.",
-    "I don't know. None of the passages say that.",
-    "I'm sorry, I don't know. The context doesn't say.",
-    "The context doesn't say, so I don't know.",
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """How human questions are varied; each is a share of them."""
+
+    sentence: float = 0.7
+    """Answered by a whole sentence instead of a few words."""
+    cropped: float = 0.85
+    """The paragraphs cut to some sentences."""
+    withheld: float = 0.12
+    """The answering sentence taken out, so that nothing answers."""
+
+
+AS_GIVEN = Dress(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +123,11 @@ def passage(text: str, rng: random.Random) -> Passage:
     return Passage(found["text"], found["title"], published_at=day)
 
 
-def grounded(row: Row, rng: random.Random, sentence_share: float = SENTENCE_SHARE) -> Grounded | None:
+def grounded(row: Row, rng: random.Random, dress: Dress | None = None) -> Grounded | None:
     """A `context` row; None where the answer does not say which passage it is from.
 
     Args:
-        sentence_share: of human questions that are answered by the sentence around their few words.
+        dress: how questions that people wrote are varied.
     """
     question, answer = (m["content"] for m in row["messages"][-2:])
     cited = {int(n) - 1 for n in _CITED.findall(answer)}
@@ -127,19 +135,44 @@ def grounded(row: Row, rng: random.Random, sentence_share: float = SENTENCE_SHAR
     spans = row["source"].startswith(("squad", "xquad"))
     answered = not row["task"].endswith("unanswerable")
     if not answered:
-        answer, cited = rng.choice(UNKNOWN), set()
+        answer, cited = rng.choice(UNSAID), set()
     elif not cited or not answer:
         return None
-    who = rng.choice(BRIEF) if spans else systems.persona(rng, plain_share=0.6).system
-    if spans and answered and rng.random() < sentence_share:
-        told = sentence_with(row["context"][min(cited)], answer)
-        if told:
-            who, answer = systems.persona(rng, plain_share=0.4).system, told
-    if spans and answered:
+    texts = list(row["context"])
+    if not spans:
+        who = systems.persona(rng, plain_share=0.6).system
+        made = tuple(passage(t, rng) for t in texts)
+        return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer)
+    dress = dress or Dress()
+    gold, told = min(cited, default=-1), ""
+    if gold >= 0:
+        told = sentence_with(texts[gold], answer)
+    if rng.random() < dress.cropped:
+        texts = [cropped(t, told if i == gold else "", rng) for i, t in enumerate(texts)]
+    as_persona = rng.random() < dress.sentence and (told or not answered)
+    if told and rng.random() < dress.withheld and (left := texts[gold].replace(told, "").strip()):
+        texts[gold], answer = " ".join(left.split()), rng.choice(UNSAID)
+    elif answered:
+        answer = told if as_persona else answer
         answer = answer[0].upper() + answer[1:] + ("" if answer[-1] in ".?!" else ".")
-    texts = row["context"]
-    made = tuple(Passage(t, rng.choice(UNTITLED)) if spans else passage(t, rng) for t in texts)
+    who = systems.persona(rng, plain_share=0.4).system if as_persona else rng.choice(BRIEF)
+    made = tuple(Passage(t, rng.choice(UNTITLED)) for t in texts)
     return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer)
+
+
+def cropped(text: str, told: str, rng: random.Random) -> str:
+    """About `CROPPED_WORDS` of a paragraph's sentences in a row, with `told` where the paragraph has it."""
+    parts = sentences(" ".join(text.split()))
+    at = parts.index(told) if told in parts else rng.randrange(len(parts)) if parts else 0
+    first = last = at
+    while sum(len(p.split()) for p in parts[first : last + 1]) < CROPPED_WORDS:
+        if first > 0 and (last + 1 >= len(parts) or rng.random() < 0.5):
+            first -= 1
+        elif last + 1 < len(parts):
+            last += 1
+        else:
+            break
+    return " ".join(parts[first : last + 1])
 
 
 def sentence_with(text: str, answer: str) -> str:

@@ -1,6 +1,7 @@
 """Logged answers with the passages they rest on, read from any of three kinds of JSON lines.
 
-    {"instruction": ["Context, newest first:\n[1] Title (2026-11-20): …\n\nQuestion: …"], "response": "…"}
+    {"instruction": ["Question: …\n\nContext, newest first:\n[1] Title (2026-11-20): …\n\nQuestion: …"],
+     "response": "…"}
     {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}
     {"question": "…", "answer": "…", "sources": [{"title": "…", "text": "…", "date": "2026-11-20"}],
      "rating": "up", "retried": false}
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import InputError
-from engine.prompt import CONTEXT_RULE, clean_text, newest_first
+from engine.prompt import CONTEXT_RULE, QUESTION, clean_text, newest_first
 from engine.types import Passage
 
 WORD = re.compile(r"\w+")
@@ -37,8 +38,8 @@ UNANSWERABLE = ("absent", "not in the passages")
 """What test sets call a `kind` of question whose passages do not hold the answer."""
 
 _CONTEXT = re.compile(
-    rf"\AContext(?:, newest first)?:\n(?P<lines>.*?)\n\n{re.escape(CONTEXT_RULE)}\n\n"
-    r"Question: (?P<question>.*)\Z",
+    rf"\A(?:{QUESTION}[^\n]*\n\n)?Context(?:, newest first)?:\n(?P<lines>.*?)\n\n"
+    rf"{re.escape(CONTEXT_RULE)}\n\n{QUESTION}(?P<question>.*)\Z",
     re.S,
 )
 _DATED = re.compile(r"^\[\d+\] (?P<title>.+?) \((?P<date>\d{4}-\d{2}-\d{2})\): (?P<text>.*)$")

@@ -20,13 +20,14 @@ from trainer.corpus_questions import Question, clean, questions, sentences
 from trainer.followup_lines import FORMS, PERSON, THING, with_name, with_pronoun
 from trainer.skills import systems
 from trainer.skills.case import closed
-from trainer.skills.phrases import styled
+from trainer.skills.phrases import UNSAID, styled
 from trainer.storesink import MAX_TOKENS, Job, Ledger, Sink, rows_of
+from trainer.synonyms import reworded
 
 FILES = (("news_wikinews_en", 1.0), ("prose_wikipedia_en", 0.5))
-MIN_WORDS, MAX_WORDS = 25, 110
-SHORT_SENTENCE = 26  # words; a longer one is not given as an answer
-MOST_QUESTIONS = 6
+MIN_WORDS, MAX_WORDS = 20, 64
+BRIEF_SHARE = 0.25  # of conversations whose answers are a few words
+WITHHELD_SHARE, STRANGE_SHARE = 0.16, 0.12  # of first questions that cannot be answered
 LEADS = ("{Q}", "{Q}", "{q}", "And {q}", "Ok. {Q}", "Thanks. {Q}", "So {q}")
 OPENERS = ("Tell me about {t}.", "What do you know about {t}?", "{t}", "Have you heard of {t}?")
 _PERSON = re.compile(r"[A-Z][\w.’'-]+(?: [A-Z][\w.’'-]+){1,2}")
@@ -84,9 +85,10 @@ def asked(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
             if sink.ledger.tokens >= budget:
                 break
             found = list(read(row, rng))
-            for one in rng.sample(found, min(3, len(found))):
+            for one in rng.sample(found, min(5, len(found))):
                 if len(others) > 4:
-                    messages = conversation(one, found, others, rng)
+                    strangers = [o for o in others if o.passage.title != one.passage.title]
+                    messages = conversation(one, found, strangers, rng)
                     done = renderer.render(messages)
                     sink.put(done.ids, done.mask, corpus.kept_out(one.passage.title))
             others.extend(found[:2])
@@ -96,38 +98,54 @@ def asked(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
 def conversation(
     one: Read, same: Sequence[Read], others: Sequence[Read], rng: random.Random
 ) -> tuple[Message, ...]:
-    """A system message, the passages, and questions with answers."""
-    brief = rng.random() < 0.4
+    """A system message, the passages and a question with its answer; now and then more of both.
+
+    Of the first questions some cannot be answered: the sentence that would is taken out, or they are
+    asked of another paragraph.
+    """
+    brief = rng.random() < BRIEF_SHARE
     who = systems.Persona(rng.choice(corpus.BRIEF)) if brief else systems.persona(rng, plain_share=0.4)
-    passages = [one.passage]
-    if rng.random() < 0.4:
-        passages += [o.passage for o in rng.sample(list(others), min(rng.choice((1, 1, 2)), len(others)))]
-    rng.shuffle(passages)
-    picked = rng.sample(one.asked, min(len(one.asked), rng.choice((1, 2, 3, MOST_QUESTIONS))))
-    pairs = [(q.text, _answer(q, brief, rng)) for q in picked]
+    first = rng.choice(one.asked)
+    shown, answer = one.passage, _answer(first, brief)
+    roll = rng.random()
+    if roll < WITHHELD_SHARE and (left := without(one.passage, first)):
+        shown, answer = left, rng.choice(UNSAID)
+    elif roll < WITHHELD_SHARE + STRANGE_SHARE and (strange := _strange(one, same, others, rng)):
+        first, answer = strange, rng.choice(UNSAID)
+    passages = [shown]
     if rng.random() < 0.45:
-        strange = [q for o in same if o is not one for q in o.asked] if rng.random() < 0.4 else []
-        strange = strange or [
-            q
-            for o in rng.sample(list(others), min(2, len(others)))
-            if o.passage not in passages
-            for q in o.asked
-        ]
-        strange = [q for q in strange if q.span.lower() not in one.passage.text.lower()]
-        if strange:
-            pairs.insert(rng.randint(0, len(pairs)), (rng.choice(strange).text, rng.choice(corpus.UNKNOWN)))
-    question, answer = pairs[0]
-    messages = list(closed(reply_messages(who.system, (), styled(rng, question, who.name), passages), answer))
-    for question, answer in pairs[1:]:
-        messages += closed([Message("user", question)], answer)
+        drawn = rng.sample(list(others), min(rng.choice((1, 1, 2)), len(others)))
+        passages += [o.passage for o in drawn if first.span.lower() not in o.passage.text.lower()]
+    rng.shuffle(passages)
+    question = styled(rng, reworded(first.text, rng), who.name)
+    messages = list(closed(reply_messages(who.system, (), question, passages), answer))
+    if shown is one.passage and rng.random() < 0.25:
+        more = [q for q in one.asked if q.sentence != first.sentence]
+        for q in rng.sample(more, min(len(more), 2)):
+            messages += closed([Message("user", reworded(q.text, rng))], _answer(q, brief))
     return tuple(messages)
 
 
-def _answer(q: Question, brief: bool, rng: random.Random) -> str:
+def without(passage: Passage, asked: Question) -> Passage | None:
+    """The passage without the sentence that answers; None where too little is left or it tells it too."""
+    kept = [s for s in sentences(passage.text) if s != asked.sentence]
+    text = " ".join(kept)
+    if len(kept) < 2 or asked.span.lower() in text.lower():
+        return None
+    return Passage(text, passage.title, published_at=passage.published_at)
+
+
+def _strange(one: Read, same: Sequence[Read], others: Sequence[Read], rng: random.Random) -> Question | None:
+    """A question that another paragraph answers and this one does not; None where there is none."""
+    found = [q for o in same if o is not one for q in o.asked] if rng.random() < 0.5 else []
+    found = found or [q for o in rng.sample(list(others), min(2, len(others))) for q in o.asked]
+    found = [q for q in found if q.span.lower() not in one.passage.text.lower()]
+    return rng.choice(found) if found else None
+
+
+def _answer(q: Question, brief: bool) -> str:
     """The few words asked for, or the sentence that holds them."""
-    if not brief and len(q.sentence.split()) <= SHORT_SENTENCE and rng.random() < 0.8:
-        return q.sentence
-    return f"{q.span[0].upper()}{q.span[1:].rstrip('.')}."
+    return f"{q.span[0].upper()}{q.span[1:].rstrip('.')}." if brief else q.sentence
 
 
 def follow_ups(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:

@@ -118,7 +118,8 @@ def _grounded(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     sink = Sink(job, MAX_TOKENS)
     together: dict[str, list[corpus.Row]] = defaultdict(list)
     plan = (
-        ("grounded_squad_part", 1.0, 0), ("grounded_wiki_templates", 0.5, job.sizes.wiki_rows),
+        ("grounded_squad_part", 1.0, 0), ("grounded_squad_part", 1.0, 0),  # twice, dressed differently
+        ("grounded_wiki_templates", 0.5, job.sizes.wiki_rows),
         ("grounded_news_templates", 0.6, job.sizes.news_rows), ("grounded_xquad_en", 1.0, 600),
     )  # fmt: skip
     for name, share, limit in plan:

@@ -156,4 +156,4 @@ def test_passages_stand_newest_first_and_undated_ones_last() -> None:
              Passage("e", "Undated too")]  # fmt: skip
     assert [p.title for p in newest_first(given)] == ["Plain", "New", "Old", "Undated", "Undated too"]
     asked = grounded_question(given, "When?")
-    assert asked.startswith(f"{CONTEXT_HEAD}\n[1] Plain (2026-05-02): c\n[2] New")
+    assert asked.startswith(f"Question: When?\n\n{CONTEXT_HEAD}\n[1] Plain (2026-05-02): c\n[2] New")

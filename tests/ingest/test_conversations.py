@@ -97,9 +97,9 @@ async def test_export_takes_good_replies_and_counts_the_others(url: str) -> None
     assert [row["response"] for row in rows] == [GOOD, "Ferry."]
     assert list(rows[0]) == ["instruction", "response", "source", "id"]
     (asked,) = rows[0]["instruction"]
-    assert asked.startswith(f"{CONTEXT_HEAD}\n[1] Ferry: ") and asked.endswith(
-        "Question: When does the ferry go?"
-    )
+    assert asked.startswith(
+        f"Question: When does the ferry go?\n\n{CONTEXT_HEAD}\n[1] Ferry: "
+    ) and asked.endswith("Question: When does the ferry go?")
     assert "I do not want" not in str(rows)
     assert len(rows[1]["instruction"]) % 2 == 1
 

@@ -6,8 +6,12 @@ import random
 
 import pytest
 
+from engine.types import Passage
 from trainer import corpus, storeasked
-from trainer.corpus_questions import clean, questions, sentences
+from trainer.corpus_questions import Question, clean, questions, sentences
+from trainer.skills.phrases import UNSAID
+from trainer.skills.quote import quoted
+from trainer.synonyms import reworded
 from trainer.verb_forms import base_form
 
 PARAGRAPH = (
@@ -72,7 +76,7 @@ def test_conversation_answers_from_its_passages_or_says_that_it_cannot() -> None
         messages = storeasked.conversation(found[0], found, strangers, rng)
         told = " ".join(messages[1].content.split()).lower()
         for said in messages[2::2]:
-            unknown = said.content in corpus.UNKNOWN
+            unknown = said.content in UNSAID
             kinds.add(unknown)
             assert unknown or said.content.rstrip(".").lower() in told
             assert said.trained
@@ -93,3 +97,66 @@ def test_follow_up_is_rewritten_with_the_name_for_the_pronoun() -> None:
         last = messages[1].content.rpartition("Last question: ")[2]
         assert "Ada Brook" in messages[2].content
         assert "Ada Brook" not in last
+
+
+def test_question_without_its_sentence_is_left_only_where_nothing_else_tells() -> None:
+    told = ("The mill was built in 1901.", "It stands in Selby.", "A fire came in 1950.")
+    passage = Passage(" ".join(told), "Mill")
+    left = storeasked.without(passage, Question("When was the mill built?", "1901", told[0]))
+    assert left
+    assert left.text == f"{told[1]} {told[2]}"
+    assert storeasked.without(passage, Question("What was built?", "I", told[0])) is None  # "it" holds it
+    assert storeasked.without(Passage(told[0], "Mill"), Question("When?", "1901", told[0])) is None
+
+
+def test_reworded_changes_common_words_and_keeps_names() -> None:
+    rng = random.Random(4)
+    asked = "When was the Film Company of Bath founded?"
+    made = {reworded(asked, rng) for _ in range(40)}
+    assert asked in made
+    assert "When was the Film Company of Bath established?" in made
+    assert all(m.startswith("When was the Film Company of Bath ") for m in made)
+
+
+def test_quoted_is_the_one_sentence_with_the_value_by_itself() -> None:
+    given = [
+        Passage("The mill has 12 rooms. It has 120 windows.", "Mill"),
+        Passage("The barn is old.", "Barn"),
+    ]
+    assert quoted(given, "12") == "The mill has 12 rooms."
+    assert quoted(given, "120") == "It has 120 windows."
+    assert quoted(given, "the") == ""
+    assert quoted(given, "red") == ""
+
+
+def test_cropped_keeps_the_told_sentence_among_its_neighbours() -> None:
+    parts = [f"Sentence number {n} of this long paragraph has these few words in it." for n in range(20)]
+    for seed in range(10):
+        text = corpus.cropped(" ".join(parts), parts[7], random.Random(seed))
+        assert parts[7] in text
+        assert text in " ".join(parts)
+        assert corpus.CROPPED_WORDS <= len(text.split()) < corpus.CROPPED_WORDS + 15
+
+
+def test_human_question_is_dressed_as_told() -> None:
+    text = "The mill was built in 1901. It stands in Selby beside the river. Nobody works there now."
+    row = {
+        "source": "squad_v1.1_part",
+        "task": "grounded_qa",
+        "context": [text],
+        "messages": [
+            {"role": "user", "content": "When was the mill put up?"},
+            {"role": "assistant", "content": "1901 [1]"},
+        ],
+    }
+    rng = random.Random(1)
+    plain = corpus.grounded(row, rng, corpus.AS_GIVEN)
+    assert plain
+    assert (plain.answer, plain.system in corpus.BRIEF, plain.passages[0].text) == ("1901.", True, text)
+    whole = corpus.grounded(row, rng, corpus.Dress(1.0, 0.0, 0.0))
+    assert whole
+    assert (whole.answer, whole.system in corpus.BRIEF) == ("The mill was built in 1901.", False)
+    less = corpus.grounded(row, rng, corpus.Dress(1.0, 0.0, 1.0))
+    assert less
+    assert less.answer in UNSAID
+    assert "1901" not in less.passages[0].text

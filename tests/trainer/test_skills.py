@@ -100,12 +100,13 @@ def test_training_cases_never_say_what_is_kept_back() -> None:
 def test_grounded_prompt_is_what_the_engine_renders() -> None:
     shown = 0
     for case in _cases(grounded.generate, 60):
-        asked = next((m.content for m in case.messages if m.content.startswith(CONTEXT_HEAD)), None)
+        asked = next((m.content for m in case.messages if CONTEXT_HEAD in m.content), None)
         if asked is None:
             continue
         shown += 1
         context, question = asked.split(f"\n\n{CONTEXT_RULE}\n\nQuestion: ")
-        assert question
+        ahead, context = context.split(f"\n\n{CONTEXT_HEAD}")
+        assert ahead.endswith(f"Question: {question}")
         assert all(
             re.match(r"\[\d\] [^\n]+?( \(\d{4}-\d\d-\d\d\))?: ", line) for line in context.splitlines()[1:]
         )
@@ -159,13 +160,15 @@ def test_exam_asks_many_questions_of_passages_that_hold_the_answers(make: Genera
     rng = random.Random(11)
     for _ in range(60):
         case = make(rng, held_out)
-        context, _, first = case.messages[1].content.partition("Question: ")
+        context, _, first = case.messages[1].content.rpartition("Question: ")
         asked = [first, *(m.content for m in case.messages[3::2])]
         assert len(asked) == len(set(asked))
         assert all(m.trained for m in case.messages[2::2])
         assert len(case.messages) <= 2 * exam.MOST_QUESTIONS + 1
+        context = context.partition(CONTEXT_HEAD)[2]
         if case.expect != ("know",):
             assert case.expect[0].lower() in context.lower()
+            assert case.answer in context or case.expect[0].lower() in case.answer.lower()
 
 
 def test_moved_names_both_values_and_answers_with_the_one_that_holds() -> None:

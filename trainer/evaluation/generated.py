@@ -15,8 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.prompt import CONTEXT_HEAD, CONTEXT_RULE, RETRIEVE
+from engine.prompt import RETRIEVE
 from engine.types import Message, Passage
+from trainer.grounded_rows import split_context
 from trainer.skills import analyzer, grounded, identity, rewrite
 from trainer.skills.case import Case
 from trainer.skills.entities import Entities
@@ -92,15 +93,15 @@ def grounded_row(rng: random.Random) -> Row:
     if len(case.prompt) != 2 or case.kind in ("newest", "summary"):
         return {}
     asked = case.prompt[1].content
-    if not asked.startswith(CONTEXT_HEAD):
+    passages, question = split_context(asked)
+    if not passages:
         return {}
-    context, question = asked.split(f"\n\n{CONTEXT_RULE}\n\nQuestion: ")
     if _SPEAKER.match(question) or _names_assistant(case, question):
         return {}
     wanted = [DENIAL] if case.kind == "absent" else [_exactly(e) for e in case.expect]
     return {
         "question": question,
-        "passages": [_passage(line) for line in context.splitlines()[1:]],
+        "passages": [_given(p) for p in passages],
         "must_match": wanted,
         "must_not_match": [] if case.kind == "absent" else [r"\bdon't know\b"],
         "kind": case.kind,
@@ -165,18 +166,6 @@ def _turns(head: str) -> Iterator[Row]:
     for line in head.removeprefix("Conversation:\n").strip().splitlines():
         who, said = line.split(": ", 1)
         yield {"role": who.lower(), "content": said}
-
-
-def _passage(line: str) -> Row:
-    dated = _DATED.match(line)
-    found = dated or _UNDATED.match(line)
-    if found is None:
-        raise ValueError(f"no passage: {line[:60]!r}")
-    return {
-        "title": found["title"],
-        "text": found["text"],
-        "published_at": dated["day"] if dated else None,
-    }
 
 
 def _exactly(wanted: str) -> str:

@@ -35,7 +35,7 @@ def read_questions(path: Path, limit: int | None, seed: int) -> list[Question]:
     found = []
     rng = random.Random(seed)
     for row in corpus.rows(path):
-        made = corpus.grounded(row, rng, sentence_share=0.0)
+        made = corpus.grounded(row, rng, corpus.AS_GIVEN)
         if made is None or not any(made.gold):
             continue
         gold = next(p for p, is_gold in zip(made.passages, made.gold, strict=True) if is_gold)

@@ -12,9 +12,13 @@ from trainer.skills import words as w
 from trainer.skills.beliefs import BELIEFS, ORDERS
 from trainer.skills.case import Case, closed, template
 from trainer.skills.entities import Entities
-from trainer.skills.phrases import BLANK, CHAT, NOTHING, UNKNOWN, styled
+from trainer.skills.phrases import BLANK, CHAT, NOTHING, UNKNOWN, styled, unknown
+from trainer.skills.quote import quoted
 from trainer.skills.scenario import Scenario, sentence
 from trainer.skills.scenes import SCENES, Item, make, moment, pronounced, write
+
+QUOTED = ("single", "twins", "newest", "belief", "injection")
+"""Kinds whose answer is the passage's own sentence."""
 
 
 def single(rng: random.Random, held_out: bool) -> Case:
@@ -108,7 +112,7 @@ def absent_fact(rng: random.Random, held_out: bool) -> Case:
     others = [make(rng, e) for _ in range(rng.choice((0, 0, 1)))]
     passages = [write(i, rng, moment(e, -rng.randrange(40)), entities=e) for i in (told, *others)]
     rng.shuffle(passages)
-    answer = template(rng, UNKNOWN + UNKNOWN[:1]).format(clause=item.subject.fill(item.facts[0].clause))
+    answer = unknown(rng, UNKNOWN + UNKNOWN[:1], item.subject.fill(item.facts[0].clause), item.subject.name)
     return _case("absent", rng, passages, item.ask(0, rng, held_out), answer, ("know",), held_out)
 
 
@@ -118,8 +122,8 @@ def absent_subject(rng: random.Random, held_out: bool) -> Case:
     item = make(rng, e, n_facts=1)
     shown = [like(item, rng, e) if rng.random() < 0.5 else make(rng, e) for _ in range(rng.choice((1, 1, 2)))]
     passages = [write(i, rng, moment(e, -rng.randrange(40)), entities=e) for i in shown]
-    form = rng.choice(UNKNOWN + NOTHING + NOTHING)
-    answer = form.format(clause=item.subject.fill(item.facts[0].clause), s=item.subject.name)
+    forms = UNKNOWN + NOTHING + NOTHING + NOTHING[:1]
+    answer = unknown(rng, forms, item.subject.fill(item.facts[0].clause), item.subject.name)
     return _case("absent", rng, passages, item.ask(0, rng, held_out), answer, ("know",), held_out)
 
 
@@ -244,6 +248,8 @@ def _case(
         named=group,
     )
     wanted = tuple(expect[-1:]) if kind == "newest" else tuple(expect)
+    if kind in QUOTED and len(wanted) == 1:
+        answer = quoted(shown, wanted[0]) or answer
     return Case("grounded", kind, closed(messages, answer), wanted)
 
 

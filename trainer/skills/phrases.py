@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+
+from trainer.skills.case import template
 
 UNKNOWN = (
     "I don't know; the context doesn't say {clause}.",
@@ -28,6 +31,15 @@ BLANK = (
     "I'm sorry, I don't know {clause}.",
     "I don't know. I have read nothing about {s}.",
 )
+UNSAID = (
+    "I don't know; the context doesn't say.",
+    "I don't know. The context doesn't hold the answer.",
+    "I don't know; the passages I have don't cover that.",
+    "I don't know. None of the passages say that.",
+    "I'm sorry, I don't know. The context doesn't say.",
+    "The context doesn't say, so I don't know.",
+)
+"""Not known, without saying what."""
 PREFIXES = (
     "Hi! {q}",
     "Tell me, {q}",
@@ -41,6 +53,13 @@ CHAT = (
     ("How are you?", "I'm well, thank you. And you?"), ("Thanks!", "You're welcome!"), ("Nice.", "I'm glad you like it."),
     ("I have a question.", "Go ahead, I'm listening."), ("Hello there", "Hello! Nice to see you."),
 )  # fmt: skip
+
+
+def unknown(rng: random.Random, forms: Sequence[str], clause: str, subject: str) -> str:
+    """ "I don't know", half of the time without naming what; one of `forms` is for held-out cases alone."""
+    if rng.random() < 0.5:
+        return rng.choice(UNSAID)
+    return template(rng, forms).format(clause=clause, s=subject)
 
 
 def styled(rng: random.Random, question: str, name: str) -> str:
