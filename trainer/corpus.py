@@ -62,15 +62,17 @@ UNTITLED = (
 class Dress:
     """How human questions are varied; each is a share of them."""
 
-    sentence: float = 0.7
+    sentence: float = 0.1
     """Answered by a whole sentence instead of a few words."""
+    spoken: float = 0.6
+    """Of the few words, said by a persona instead of an assistant told to be brief."""
     cropped: float = 0.85
     """The paragraphs cut to some sentences."""
-    withheld: float = 0.12
+    withheld: float = 0.06
     """The answering sentence taken out, so that nothing answers."""
 
 
-AS_GIVEN = Dress(0.0, 0.0, 0.0)
+AS_GIVEN = Dress(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ def grounded(row: Row, rng: random.Random, dress: Dress | None = None) -> Ground
     elif answered:
         answer = told if as_persona else answer
         answer = answer[0].upper() + answer[1:] + ("" if answer[-1] in ".?!" else ".")
-    who = systems.persona(rng, plain_share=0.4).system if as_persona else rng.choice(BRIEF)
+    brief = not as_persona and rng.random() >= dress.spoken
+    who = rng.choice(BRIEF) if brief else systems.persona(rng, plain_share=0.4).system
     made = tuple(Passage(t, rng.choice(UNTITLED)) for t in texts)
     return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer)
 

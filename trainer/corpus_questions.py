@@ -166,7 +166,7 @@ def _count_subject(text: str, rng: random.Random) -> Made:
         text, re.IGNORECASE,
     )  # fmt: skip
     if m:
-        yield f"How many {m['n']} {m['a']}{m['r']}?", m["q"], ""
+        yield f"How many {m['n']} {m['a']}{m['r']}?", f"{m['q']} {m['n']}", ""
 
 
 def _count_object(text: str, rng: random.Random) -> Made:
@@ -179,7 +179,7 @@ def _count_object(text: str, rng: random.Random) -> Made:
         do, verb = (
             ("does", "have") if v == "has" else ("do", "have") if v == "have" else ("did", base_form(v))
         )
-        yield f"How many {m['n']} {do} {_inside(m['s'])} {verb}{m['r']}?", m["q"], m["s"]
+        yield f"How many {m['n']} {do} {_inside(m['s'])} {verb}{m['r']}?", f"{m['q']} {m['n']}", m["s"]
 
 
 def _definition(text: str, rng: random.Random) -> Made:
@@ -261,7 +261,7 @@ def _in_place(text: str, rng: random.Random) -> Made:
         return
     m = re.search(rf"(?<= )(?P<q>{_NUMBER}) (?P<n>[a-z]+s)\b", text)
     if m:
-        yield f"{text[: m.start()]}how many {m['n']}{text[m.end() :]}?", m["q"], ""
+        yield f"{text[: m.start()]}how many {m['n']}{text[m.end() :]}?", f"{m['q']} {m['n']}", ""
 
 
 RULES: tuple[Callable[[str, random.Random], Made], ...] = (

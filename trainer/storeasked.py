@@ -26,8 +26,9 @@ from trainer.synonyms import reworded
 
 FILES = (("news_wikinews_en", 1.0), ("prose_wikipedia_en", 0.5))
 MIN_WORDS, MAX_WORDS = 20, 64
-BRIEF_SHARE = 0.25  # of conversations whose answers are a few words
-WITHHELD_SHARE, STRANGE_SHARE = 0.16, 0.12  # of first questions that cannot be answered
+SPAN_SHARE = 0.6  # of answers that are a few words, whoever is asked
+LONGEST_SENTENCE = 24  # words
+WITHHELD_SHARE, STRANGE_SHARE = 0.1, 0.1  # of first questions that cannot be answered
 LEADS = ("{Q}", "{Q}", "{q}", "And {q}", "Ok. {Q}", "Thanks. {Q}", "So {q}")
 OPENERS = ("Tell me about {t}.", "What do you know about {t}?", "{t}", "Have you heard of {t}?")
 _PERSON = re.compile(r"[A-Z][\w.’'-]+(?: [A-Z][\w.’'-]+){1,2}")
@@ -103,10 +104,12 @@ def conversation(
     Of the first questions some cannot be answered: the sentence that would is taken out, or they are
     asked of another paragraph.
     """
-    brief = rng.random() < BRIEF_SHARE
-    who = systems.Persona(rng.choice(corpus.BRIEF)) if brief else systems.persona(rng, plain_share=0.4)
+    who = systems.persona(rng, plain_share=0.5)
+    if rng.random() < 0.2:
+        who = systems.Persona(rng.choice(corpus.BRIEF))
+    brief = who.system in corpus.BRIEF
     first = rng.choice(one.asked)
-    shown, answer = one.passage, _answer(first, brief)
+    shown, answer = one.passage, _answer(first, brief, rng)
     roll = rng.random()
     if roll < WITHHELD_SHARE and (left := without(one.passage, first)):
         shown, answer = left, rng.choice(UNSAID)
@@ -122,7 +125,7 @@ def conversation(
     if shown is one.passage and rng.random() < 0.25:
         more = [q for q in one.asked if q.sentence != first.sentence]
         for q in rng.sample(more, min(len(more), 2)):
-            messages += closed([Message("user", reworded(q.text, rng))], _answer(q, brief))
+            messages += closed([Message("user", reworded(q.text, rng))], _answer(q, brief, rng))
     return tuple(messages)
 
 
@@ -143,9 +146,16 @@ def _strange(one: Read, same: Sequence[Read], others: Sequence[Read], rng: rando
     return rng.choice(found) if found else None
 
 
-def _answer(q: Question, brief: bool) -> str:
-    """The few words asked for, or the sentence that holds them."""
-    return f"{q.span[0].upper()}{q.span[1:].rstrip('.')}." if brief else q.sentence
+def _answer(q: Question, brief: bool, rng: random.Random) -> str:
+    """The few words asked for, or the sentence that holds them where it begins as the question does.
+
+    A small model that has to begin with the first word of a sentence must know the sentence before it
+    says anything; a name from the question or the answer itself it finds by looking.
+    """
+    whole = q.subject and q.sentence.startswith(q.subject) and len(q.sentence.split()) <= LONGEST_SENTENCE
+    if whole and not brief and rng.random() > SPAN_SHARE:
+        return q.sentence
+    return f"{q.span[0].upper()}{q.span[1:].rstrip('.')}."
 
 
 def follow_ups(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:

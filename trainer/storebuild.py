@@ -15,7 +15,18 @@ from transformers import AutoTokenizer
 from engine.prompt import Rendered, Renderer
 from engine.types import Message
 from trainer import corpus
-from trainer.skills import about, analyzer, copying, exam, grounded, identity, memory, rewrite, smalltalk
+from trainer.skills import (
+    about,
+    analyzer,
+    changes,
+    copying,
+    exam,
+    grounded,
+    identity,
+    memory,
+    rewrite,
+    smalltalk,
+)
 from trainer.skills.case import Generate
 from trainer.storeasked import asked, follow_ups
 from trainer.storelong import grounded_long, skills_long
@@ -24,7 +35,8 @@ from trainer.storetools import tool_use
 from trainer.tokenizer import BOS, EOS_TEXT
 
 SKILLS: tuple[tuple[Generate, int], ...] = (
-    (grounded.generate, 36),
+    (grounded.generate, 40),
+    (changes.generate, 8),
     (analyzer.generate, 16),
     (rewrite.generate, 13),
     (smalltalk.generate, 14),
@@ -35,6 +47,7 @@ SKILLS: tuple[tuple[Generate, int], ...] = (
 )
 SHORT: tuple[tuple[Generate, int], ...] = (
     (grounded.generate, 50),
+    (changes.generate, 12),
     (copying.generate, 16),
     (rewrite.generate, 12),
     (memory.generate, 10),

@@ -10,7 +10,6 @@ from engine.types import Passage
 from trainer import corpus, storeasked
 from trainer.corpus_questions import Question, clean, questions, sentences
 from trainer.skills.phrases import UNSAID
-from trainer.skills.quote import quoted
 from trainer.synonyms import reworded
 from trainer.verb_forms import base_form
 
@@ -118,17 +117,6 @@ def test_reworded_changes_common_words_and_keeps_names() -> None:
     assert all(m.startswith("When was the Film Company of Bath ") for m in made)
 
 
-def test_quoted_is_the_one_sentence_with_the_value_by_itself() -> None:
-    given = [
-        Passage("The mill has 12 rooms. It has 120 windows.", "Mill"),
-        Passage("The barn is old.", "Barn"),
-    ]
-    assert quoted(given, "12") == "The mill has 12 rooms."
-    assert quoted(given, "120") == "It has 120 windows."
-    assert quoted(given, "the") == ""
-    assert quoted(given, "red") == ""
-
-
 def test_cropped_keeps_the_told_sentence_among_its_neighbours() -> None:
     parts = [f"Sentence number {n} of this long paragraph has these few words in it." for n in range(20)]
     for seed in range(10):
@@ -153,10 +141,10 @@ def test_human_question_is_dressed_as_told() -> None:
     plain = corpus.grounded(row, rng, corpus.AS_GIVEN)
     assert plain
     assert (plain.answer, plain.system in corpus.BRIEF, plain.passages[0].text) == ("1901.", True, text)
-    whole = corpus.grounded(row, rng, corpus.Dress(1.0, 0.0, 0.0))
+    whole = corpus.grounded(row, rng, corpus.Dress(1.0, 0.0, 0.0, 0.0))
     assert whole
     assert (whole.answer, whole.system in corpus.BRIEF) == ("The mill was built in 1901.", False)
-    less = corpus.grounded(row, rng, corpus.Dress(1.0, 0.0, 1.0))
+    less = corpus.grounded(row, rng, corpus.Dress(1.0, 0.0, 0.0, 1.0))
     assert less
     assert less.answer in UNSAID
     assert "1901" not in less.passages[0].text

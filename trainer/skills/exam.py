@@ -16,7 +16,6 @@ from trainer.skills.case import Case, closed
 from trainer.skills.entities import Entities
 from trainer.skills.grounded import like, other_value, scene_with
 from trainer.skills.phrases import NOTHING, UNKNOWN, styled, unknown
-from trainer.skills.quote import quoted
 from trainer.skills.scenario import Scenario, sentence
 from trainer.skills.scenes import Item, make, moment, write
 
@@ -48,15 +47,13 @@ def exam(rng: random.Random, held_out: bool = False) -> Case:
     passages = [_passage(item, rng, e) for item in told]
     rng.shuffle(passages)
     asked = [
-        _question(item, n, n < len(kept.facts), passages, rng, held_out)
+        _question(item, n, n < len(kept.facts), rng, held_out)
         for item, kept in zip(items, told, strict=True)
         for n in range(len(item.facts))
     ]
     if rng.random() < 0.5:
         stranger = like(first, rng, e)
-        asked.append(
-            _question(stranger, rng.randrange(len(stranger.facts)), False, passages, rng, held_out, NOTHING)
-        )
+        asked.append(_question(stranger, rng.randrange(len(stranger.facts)), False, rng, held_out, NOTHING))
     rng.shuffle(asked)
     return _conversation("exam", passages, asked[:MOST_QUESTIONS], rng, held_out)
 
@@ -72,9 +69,9 @@ def roll(rng: random.Random, held_out: bool = False) -> Case:
             items.append(other)
     n_passages = rng.randint(1, min(3, len(items)))
     passages = [_together(items[n::n_passages], rng, e) for n in range(n_passages)]
-    asked = [_question(i, n, True, passages, rng, held_out) for i in items for n in range(len(i.facts))]
+    asked = [_question(i, n, True, rng, held_out) for i in items for n in range(len(i.facts))]
     if rng.random() < 0.3:
-        asked.append(_question(like(items[0], rng, e), 0, False, passages, rng, held_out, NOTHING))
+        asked.append(_question(like(items[0], rng, e), 0, False, rng, held_out, NOTHING))
     rng.shuffle(asked)
     return _conversation("exam", passages, asked[:MOST_QUESTIONS], rng, held_out)
 
@@ -95,7 +92,7 @@ def moved(rng: random.Random, held_out: bool = False) -> Case:
     elif rng.random() < 0.4:
         passages.append(write(like(item, rng, e), rng, moment(e, -rng.randrange(40)), entities=e))
     rng.shuffle(passages)
-    asked = [(item.ask(0, rng, held_out), _told(item, 0, passages, rng), item.values[0])]
+    asked = [(item.ask(0, rng, held_out), item.answer(0, rng), item.values[0])]
     return _conversation("moved", passages, asked, rng, held_out)
 
 
@@ -127,7 +124,7 @@ def history(rng: random.Random, held_out: bool = False) -> Case:
         passages += [write(i, rng, moment(e, d), entities=e) for i, d in zip((old, item), days, strict=True)]
         items.append(item)
     rng.shuffle(passages)
-    asked = [(i.ask(0, rng, held_out), _told(i, 0, passages, rng), i.values[0]) for i in items]
+    asked = [(i.ask(0, rng, held_out), i.answer(0, rng), i.values[0]) for i in items]
     return _conversation("history", passages, asked, rng, held_out)
 
 
@@ -163,23 +160,17 @@ def _together(items: Sequence[Item], rng: random.Random, e: Entities) -> Passage
     return Passage(" ".join(p.text for p in told), told[0].title, published_at=told[0].published_at)
 
 
-def _told(item: Item, n: int, passages: Sequence[Passage], rng: random.Random) -> str:
-    """The answer as the passages tell it."""
-    return quoted(passages, item.values[n]) or item.answer(n, rng)
-
-
 def _question(
     item: Item,
     n: int,
     told: bool,
-    passages: Sequence[Passage],
     rng: random.Random,
     held_out: bool,
     forms: Sequence[str] = UNKNOWN,
 ) -> tuple[str, str, str]:
     """Question, answer and what the answer must hold."""
     if told:
-        return item.ask(n, rng, held_out), _told(item, n, passages, rng), item.values[n]
+        return item.ask(n, rng, held_out), item.answer(n, rng), item.values[n]
     clause = item.subject.fill(item.facts[n].clause)
     answer = unknown(rng, forms, clause, item.subject.name)
     return item.ask(n, rng, held_out), answer, "know"

@@ -13,12 +13,11 @@ from trainer.skills.beliefs import BELIEFS, ORDERS
 from trainer.skills.case import Case, closed, template
 from trainer.skills.entities import Entities
 from trainer.skills.phrases import BLANK, CHAT, NOTHING, UNKNOWN, styled, unknown
-from trainer.skills.quote import quoted
 from trainer.skills.scenario import Scenario, sentence
 from trainer.skills.scenes import SCENES, Item, make, moment, pronounced, write
 
-QUOTED = ("single", "twins", "newest", "belief", "injection")
-"""Kinds whose answer is the passage's own sentence."""
+NOUN_SHARE = 0.15
+"""Of questions that say "the bridge" for the Harlow Bridge, where only one is told of."""
 
 
 def single(rng: random.Random, held_out: bool) -> Case:
@@ -216,9 +215,10 @@ def _asked(kind: str, rng: random.Random, e: Entities, items: list[Item], held_o
     i = held[0] if held else rng.randrange(len(item.facts))
     passages = [write(x, rng, moment(e, -rng.randrange(40)), entities=e) for x in items]
     rng.shuffle(passages)
-    return _case(
-        kind, rng, passages, item.ask(i, rng, held_out), item.answer(i, rng), item.values[i : i + 1], held_out
-    )
+    question = item.ask(i, rng, held_out)
+    if rng.random() < NOUN_SHARE and all(x.scene is not item.scene for x in items[1:]):
+        question = question.replace(item.subject.name, f"the {item.scene.noun}")
+    return _case(kind, rng, passages, question, item.answer(i, rng), item.values[i : i + 1], held_out)
 
 
 def _case(
@@ -248,8 +248,6 @@ def _case(
         named=group,
     )
     wanted = tuple(expect[-1:]) if kind == "newest" else tuple(expect)
-    if kind in QUOTED and len(wanted) == 1:
-        answer = quoted(shown, wanted[0]) or answer
     return Case("grounded", kind, closed(messages, answer), wanted)
 
 

@@ -7,9 +7,10 @@ import random
 from engine.prompt import rewrite_messages
 from engine.types import Turn
 from trainer.skills import smalltalk
-from trainer.skills.case import Case, closed, draw
+from trainer.skills.case import Case, closed, draw, template
 from trainer.skills.entities import Entities
 from trainer.skills.phrases import PREFIXES
+from trainer.skills.rewrite_lines import ANY, BY_NOUN
 from trainer.skills.scenes import Item, make, pronounced
 
 OPENERS = (
@@ -42,8 +43,10 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
     item = make(rng, e, n_facts=3)
     while len(item.facts) < 2:
         item = make(rng, e, n_facts=3)
-    if roll < 0.62:
+    if roll < 0.40:
         return _pronoun(rng, item, held_out)
+    if roll < 0.62:
+        return _gap(rng, item, held_out)
     if roll < 0.80:
         return _other(rng, e, item, held_out)
     if roll < 0.92:
@@ -62,6 +65,16 @@ def _pronoun(rng: random.Random, item: Item, held_out: bool) -> Case:
         full,
         item.subject.name,
     )
+
+
+def _gap(rng: random.Random, item: Item, held_out: bool) -> Case:
+    """A short question that leaves the subject out: "Was the crew saved?"."""
+    lines = BY_NOUN.get(item.scene.noun, ANY)
+    line = template(rng, lines if rng.random() < 0.85 else ANY, held_out)
+    short, full = (item.subject.fill(part) for part in line.split("|"))
+    short = rng.choice((short, short, short[0].upper() + short[1:], f"and {short[0].lower()}{short[1:]}"))
+    turns = _told(rng, item, held_out)
+    return _case("gap", rng, turns, short, full, item.subject.name)
 
 
 def _other(rng: random.Random, e: Entities, item: Item, held_out: bool) -> Case:

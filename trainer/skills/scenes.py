@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from engine.types import Passage
-from trainer.skills import scenes_business, scenes_events, scenes_places, scenes_society
+from trainer.skills import scenes_business, scenes_events, scenes_news, scenes_places, scenes_society
 from trainer.skills.case import template
 from trainer.skills.entities import Entities
 from trainer.skills.scenario import Fact, Scenario, Subject, subject
 
 SCENES: tuple[Scenario, ...] = (
-    scenes_places.SCENES + scenes_events.SCENES + scenes_business.SCENES + scenes_society.SCENES
+    scenes_places.SCENES
+    + scenes_events.SCENES
+    + scenes_business.SCENES
+    + scenes_society.SCENES
+    + scenes_news.SCENES
 )
 
 
@@ -72,7 +76,7 @@ AFTER = (
     "It rained in the afternoon, but few people went home.", "Some had travelled a long way.",
 )  # fmt: skip
 _LOWER = ("The ", "It ", "He ", "She ", "A ", "An ", "About ", "Building ", "Tickets ", "Entry ", "Each ", "Teams ", "Second ",
-          "In ", "Shares ", "Visitors ", "Breaking ", "Sales ")  # fmt: skip
+          "In ", "From ", "After ", "Only ", "At ", "On ", "For ", "Since ", "Because ", "Under ", "Behind ", "Drivers ", "Some ", "Shares ", "Visitors ", "Breaking ", "Sales ")  # fmt: skip
 
 
 def framed(text: str, rng: random.Random, entities: Entities | None) -> str:
@@ -86,6 +90,15 @@ def framed(text: str, rng: random.Random, entities: Entities | None) -> str:
     return form.format(t=inner, p=person, c=company)
 
 
+def _again(say: str, item: Item, rng: random.Random) -> str:
+    """A sentence that is not the first: the subject may be "the bridge" in it."""
+    if item.subject.pronoun != "it" or rng.random() < 0.5:
+        return say
+    return say.replace("{x}", f"the {item.scene.noun}").replace(
+        "{X}", f"The {item.scene.noun}" if rng.random() < 0.3 else "{X}"
+    )
+
+
 def write(
     item: Item, rng: random.Random, today: datetime, extra: str = "", entities: Entities | None = None
 ) -> Passage:
@@ -95,7 +108,9 @@ def write(
     sentences = [
         framed(
             item.subject.fill(
-                rng.choice(item.facts[i].says), item.values[i], pronoun=n > 0 and rng.random() < 0.6
+                _again(rng.choice(item.facts[i].says), item, rng) if n else rng.choice(item.facts[i].says),
+                item.values[i],
+                pronoun=n > 0 and rng.random() < 0.6,
             ),
             rng,
             entities,
