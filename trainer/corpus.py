@@ -24,6 +24,7 @@ from trainer.skills import systems
 from trainer.skills.phrases import UNSAID
 
 Row = dict[str, Any]
+LEAD = "That would be "
 LONGEST_SENTENCE = 36  # words; a longer one is not given as an answer
 CROPPED_WORDS = 48  # about as many are left of a paragraph that is cut to what news chunks look like
 VAL_SHARE = 60  # one paragraph or dialogue in this many is kept for evaluation
@@ -151,16 +152,25 @@ def grounded(row: Row, rng: random.Random, dress: Dress | None = None) -> Ground
         told = sentence_with(texts[gold], answer)
     if rng.random() < dress.cropped:
         texts = [cropped(t, told if i == gold else "", rng) for i, t in enumerate(texts)]
+    brief = rng.random() >= dress.spoken
     as_persona = rng.random() < dress.sentence and (told or not answered)
     if told and rng.random() < dress.withheld and (left := texts[gold].replace(told, "").strip()):
         texts[gold], answer = " ".join(left.split()), rng.choice(UNSAID)
     elif answered:
-        answer = told if as_persona else answer
-        answer = answer[0].upper() + answer[1:] + ("" if answer[-1] in ".?!" else ".")
-    brief = not as_persona and rng.random() >= dress.spoken
-    who = rng.choice(BRIEF) if brief else systems.persona(rng, plain_share=0.4).system
+        answer = told if as_persona else in_few_words(answer, brief)
+    who = rng.choice(BRIEF) if brief and not as_persona else systems.persona(rng, plain_share=0.4).system
     made = tuple(Passage(t, rng.choice(UNTITLED)) for t in texts)
     return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer)
+
+
+def in_few_words(span: str, brief: bool = False) -> str:
+    """The words of the answer as a reply: bare for an assistant told to be brief, else with a lead.
+
+    Behind the lead the words stand as in the passage, in mid-sentence, so that they are the same
+    tokens; and whether to answer at all is one decision, made before which words.
+    """
+    span = span.strip().rstrip(".")
+    return f"{span[0].upper()}{span[1:]}." if brief else f"{LEAD}{span}."
 
 
 def cropped(text: str, told: str, rng: random.Random) -> str:

@@ -26,7 +26,7 @@ from trainer.synonyms import reworded
 
 FILES = (("news_wikinews_en", 1.0), ("prose_wikipedia_en", 0.5))
 MIN_WORDS, MAX_WORDS = 20, 64
-SPAN_SHARE = 0.6  # of answers that are a few words, whoever is asked
+SPAN_SHARE = 0.7  # of answers that are a few words, whoever is asked
 LONGEST_SENTENCE = 24  # words
 WITHHELD_SHARE, STRANGE_SHARE = 0.1, 0.1  # of first questions that cannot be answered
 LEADS = ("{Q}", "{Q}", "{q}", "And {q}", "Ok. {Q}", "Thanks. {Q}", "So {q}")
@@ -155,7 +155,7 @@ def _answer(q: Question, brief: bool, rng: random.Random) -> str:
     whole = q.subject and q.sentence.startswith(q.subject) and len(q.sentence.split()) <= LONGEST_SENTENCE
     if whole and not brief and rng.random() > SPAN_SHARE:
         return q.sentence
-    return f"{q.span[0].upper()}{q.span[1:].rstrip('.')}."
+    return corpus.in_few_words(q.span, brief)
 
 
 def follow_ups(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
