@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from telegram_double import TOKEN, Fault, TelegramDouble
-from test_telegram import kill, until
+from telegram_run import kill, until
 
 from bot.relay import Relay
 from bot.telegram_bot import TelegramBot
