@@ -50,7 +50,7 @@ class OptimSection(_Strict):
     """Muon's."""
     clip_norm: float = Field(1.0, ge=0)
     """Gradients are scaled down to this norm; 0 never."""
-    score_limit: float = Field(0.0, ge=0)
+    score_limit: float = Field(60.0, ge=0)
     """Heads whose attention scores exceed it are scaled down, see `trainer.qkclip`; 0 never."""
     score_steps: int = Field(20, ge=1)
     """Steps between two looks at the scores."""
