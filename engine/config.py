@@ -106,7 +106,7 @@ class WorkerConfig(Section):
     """The thread that owns the model."""
 
     queue_size: Positive = 32
-    max_active: Positive = 4
+    max_active: Positive = 8
     threads: int = Field(0, ge=0, le=1024)
 
 

@@ -1,8 +1,8 @@
 """Runs a loaded model: replies step by step, and the probabilities of labels.
 
-One forward runs one sequence's piece at a time, under that sequence's mask, into that sequence's
-own cache; whoever owns the runner interleaves sequences as it likes. Everything here belongs to one
-thread. This module knows nothing of queues, asyncio or files.
+A prompt is read by forwards of its own, under its sequence's mask, into its sequence's cache; replies
+that are being written share one forward a token, whatever adapters each runs with. Everything here
+belongs to one thread. This module knows nothing of queues, asyncio or files.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from engine.errors import InputError, ModelError
+from engine.model.batch import Batch
 from engine.model.detokenize import Detokenizer
 from engine.model.load import LoadedModel
 from engine.model.prefix import Key, KeyValues, PrefixCache, piece_end
 from engine.model.sampler import Sampler
 from engine.model.sequence import Feed, Sequence
 from engine.model.shelf import Shelf
-from engine.model.stack import RankStack
+from engine.model.stack import RankStack, RowMask
 from engine.types import Chunk, GenerationRequest, Stack
 
 PREFIX_BYTES = 256 << 20
@@ -49,6 +50,8 @@ class Runner:
         self._takes_positions = "position_ids" in takes
         self._options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
         self._sliceable = _sliceable(self._new_cache())
+        self._batch = Batch(loaded.device)
+        self._batch_mask: tuple[tuple[Key, ...], RowMask] | None = None
         self._try_out()
 
     # --- replies ---------------------------------------------------------------------------
@@ -94,8 +97,41 @@ class Runner:
             logits = (1 + weight) * logits - weight * self._read(sequence.bare)
         return sequence.advance(logits)
 
+    @property
+    def batches(self) -> bool:
+        """Whether several sequences can be stepped at once; not so with sliding windows or states."""
+        return self._sliceable and self._takes_positions
+
+    def step_all(self, sequences: Labels[Sequence]) -> list[tuple[Sequence, Chunk | Exception]]:
+        """Draw the next token of each, with one forward; every sequence is `writing`.
+
+        A sequence that cannot go on brings its own error; one that the forward raises concerns all
+        (see `part`).
+        """
+        writing = {id(sequence.feed): sequence for sequence in sequences}
+        feeds = self._batch.arrange([sequence.feed for sequence in sequences])
+        keys = tuple(feed.key for feed in feeds)
+        if self._batch_mask is None or self._batch_mask[0] != keys:
+            self._batch_mask = keys, self._stack.mask(keys)
+        with torch.inference_mode(), self._stack.rows(self._batch_mask[1]):
+            logits = self._model(**self._batch.inputs(), **self._options).logits[:, -1]
+        ends: list[tuple[Sequence, Chunk | Exception]] = []
+        for feed, row in zip(feeds, logits, strict=True):
+            feed.fed += 1
+            sequence = writing[id(feed)]
+            try:
+                ends.append((sequence, sequence.advance(row)))
+            except Exception as exc:  # this one's alone
+                ends.append((sequence, exc))
+        return ends
+
+    def part(self) -> None:
+        """Let every sequence be stepped by itself again."""
+        self._batch.dissolve()
+
     def close(self, sequence: Sequence) -> None:
         """Free a sequence's cache and let go of its adapters."""
+        self._batch.drop(sequence.feed)
         sequence.feed.cache = None
         if sequence.bare is not None:
             sequence.bare.cache = None

@@ -1,4 +1,4 @@
-"""What the model thread does: takes jobs from the mailbox and steps the replies that run, in turn.
+"""What the model thread does: takes jobs from the mailbox and steps the replies that run.
 
 Requests join and leave between steps, and an error ends only the job that it happened in. All of it
 runs on one thread; this module knows nothing of how a model computes or who waits for a job.
@@ -63,8 +63,7 @@ class Scheduler:
             if self._calls:  # at most one a round: a flood of decisions does not stop the replies
                 self._call(self._calls.popleft())
             self._admit()
-            for job, sequence in list(self._active):
-                self._step(job, sequence)
+            self._round()
 
     def end_all(self, error: UnderstudyError) -> None:
         """End every job: replies that run with what they have, all others with `error`."""
@@ -127,18 +126,46 @@ class Scheduler:
             except Exception as exc:  # as in _call
                 self._fail(job, self._explain(job, exc))
 
-    def _step(self, job: GenerateJob, sequence: Sequence) -> None:
-        if job.cancelled:
+    def _round(self) -> None:
+        """One token of every reply: those that are being written together, the others one by one."""
+        for job, sequence in [pair for pair in self._active if pair[0].cancelled]:
             self._leave(job, sequence, sequence.cancelled())
-            return
+        together = self._step_together() if self._runner.batches else ()
+        for job, sequence in list(self._active):
+            if sequence not in together:
+                self._step(job, sequence)
+
+    def _step_together(self) -> list[Sequence]:
+        """Step those that are being written by one forward; which they were, none if it failed."""
+        jobs = {id(sequence): job for job, sequence in self._active if sequence.writing}
+        writing = [sequence for _, sequence in self._active if id(sequence) in jobs]
+        if len(writing) < 2 and not any(s.feed.cache is None for s in writing):
+            return []
+        try:
+            ends = self._runner.step_all(writing)
+        except Exception as exc:  # whose fault it is shows when each goes on by itself
+            log.warning("a step of %d replies failed, each goes on alone: %s", len(writing), exc)
+            self._runner.part()
+            return []
+        for sequence, end in ends:
+            self._hand_on(jobs[id(sequence)], sequence, end)
+        return writing
+
+    def _step(self, job: GenerateJob, sequence: Sequence) -> None:
         try:
             chunk = self._runner.step(sequence)
         except Exception as exc:  # as in _call
-            self._leave(job, sequence, self._explain(job, exc))
-            if out_of_memory(exc):
-                self._runner.free_memory()
+            self._hand_on(job, sequence, exc)
             return
-        if chunk is None:
+        if chunk is not None:
+            self._hand_on(job, sequence, chunk)
+
+    def _hand_on(self, job: GenerateJob, sequence: Sequence, chunk: Chunk | Exception) -> None:
+        """Deliver what a step gave, or end the reply with what it raised."""
+        if isinstance(chunk, Exception):
+            self._leave(job, sequence, self._explain(job, chunk))
+            if out_of_memory(chunk):
+                self._runner.free_memory()
             return
         now_s = time.perf_counter()
         job.first_token_s = job.first_token_s or now_s

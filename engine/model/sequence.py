@@ -87,6 +87,11 @@ class Sequence:
         self._sampler, self._text = sampler, text
         self._eos_ids, self._max_new_tokens = eos_ids, max_new_tokens
 
+    @property
+    def writing(self) -> bool:
+        """Whether its prompt has been read and its next token is drawn from one forward of one token."""
+        return self.bare is None and self.feed.prompt_tokens <= self.feed.fed == len(self.feed.ids) - 1
+
     def advance(self, logits: Tensor) -> Chunk:
         """Draw the next token and tell its text; the last chunk has a finish reason. logits: (V,)."""
         token = self._sampler.draw(logits)

@@ -3,7 +3,7 @@
     asyncio side                         thread "understudy-model"
     generate() ─ GenerateJob ─┐          ┌─ calls (adapters, labels) run between steps
     choose()   ─ CallJob ─────┼─ mailbox ┤
-    load_…()   ─ CallJob ─────┘          └─ up to max_active replies, one step each in turn
+    load_…()   ─ CallJob ─────┘          └─ up to max_active replies, one forward a token for all
         ▲                                     │
         └──── call_soon_threadsafe ───────────┘
 

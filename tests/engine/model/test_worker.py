@@ -604,14 +604,23 @@ async def test_worker_adapter_of_another_base_is_refused_naming_both(tiny: Tiny,
 async def test_worker_exception_in_one_job_fails_that_job_only(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = Runner.step
+    step, step_all = Runner.step, Runner.step_all
+
+    def bad_one(sequence: Sequence) -> bool:
+        return sequence.feed.prompt_tokens == len(OTHER_IDS) and sequence.new_tokens == 3
 
     def failing(runner: Runner, sequence: Sequence) -> Chunk | None:
-        if sequence.feed.prompt_tokens == len(OTHER_IDS) and sequence.new_tokens == 3:
+        if bad_one(sequence):
             raise ZeroDivisionError("boom")
         return step(runner, sequence)
 
+    def failing_all(runner: Runner, sequences: list[Sequence]) -> list[tuple[Sequence, Chunk | Exception]]:
+        if any(map(bad_one, sequences)):
+            raise ZeroDivisionError("boom")
+        return step_all(runner, sequences)
+
     monkeypatch.setattr(Runner, "step", failing)
+    monkeypatch.setattr(Runner, "step_all", failing_all)
     async with running(tiny, adapters=True) as worker:
         good, bad = await asyncio.gather(
             collect(worker, request(tokens=20)),
