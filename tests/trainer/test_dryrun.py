@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ada import make_ada, pairs
 from small_models import one_thread  # noqa: F401 a fixture
 
 from bot.cli import main
@@ -42,26 +43,12 @@ BAD = [
 
 def make_persona(root: Path, model: Path, rows: list[str]) -> tuple[Config, Path]:
     """A configuration (also on disk), a persona with these rows, and the recipe beside them."""
-    folder = root / "ada"
-    (folder / "training").mkdir(parents=True)
-    (folder / "persona.toml").write_text(
-        'id = "ada"\nname = "Ada"\nidentity_prefixes = ["Ada, …"]\n'
-        'system_prompt = "You are Ada."\ndisclosure = "An AI speaking as Ada."\n',
-        encoding="utf-8",
-    )
-    (folder / "training" / "a.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    folder = make_ada(root, rows)
     (root / "recipe.toml").write_text(RECIPE, encoding="utf-8")
     profile = {"model": str(model), "device": "cpu", "dtype": "float32", "context_tokens": 512}
     lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in profile.items())
     (root / "config.toml").write_text(f"[profiles.starter]\n{lines}\n", encoding="utf-8")
     return Config.model_validate({"root": root, "profiles": {"starter": profile}}), folder
-
-
-def good(count: int) -> list[str]:
-    return [
-        json.dumps({"instruction": [f"Who are you, {i}?"], "response": f"I am Ada, number {i}."})
-        for i in range(count)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +58,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path, Path]:
 
     root = tmp_path_factory.mktemp("dry")
     model = make_tiny_model(root / "model")
-    config, folder = make_persona(root, model, [*good(13), *BAD])
+    config, folder = make_persona(root, model, [*pairs(13), *BAD])
     return config, folder, root
 
 
@@ -103,7 +90,7 @@ def test_dry_run_reads_no_weights(home: tuple[Config, Path, Path], tmp_path: Pat
 
     model = make_tiny_model(tmp_path / "model")
     (model / "model.safetensors").unlink()
-    config, folder = make_persona(tmp_path, model, good(8))
+    config, folder = make_persona(tmp_path, model, pairs(8))
     assert told(config, folder, tmp_path)["trained"] == 6
 
 
@@ -142,7 +129,7 @@ def test_dry_run_other_families_are_told_too(family: str, tmp_path: Path) -> Non
 
     model = save_small(family, tmp_path / "model", template=False)
     (model / "model.safetensors").unlink()
-    dry = told(*make_persona(tmp_path, model, good(8)), tmp_path)
+    dry = told(*make_persona(tmp_path, model, pairs(8)), tmp_path)
     assert "has no system turn" in dry["warnings"][0]
     (marked,) = [part["text"] for part in dry["phases"][0]["shown"][0] if part["trained"]]
     assert marked.startswith("I am Ada, number")

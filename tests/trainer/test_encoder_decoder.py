@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from pathlib import Path
 
 import pytest
 import torch
+from ada import make_ada, pairs
 from small_models import one_thread, save_small  # noqa: F401 one_thread is a fixture
 
 from engine.config import Config, ProfileConfig, WorkerConfig
@@ -29,15 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of a tiny T5 and of the adapter trained on it."""
     root = tmp_path_factory.mktemp("t5")
     model = save_small("t5", root / "t5", template=False)
-    persona = root / "ada"
-    (persona / "training").mkdir(parents=True)
-    (persona / "persona.toml").write_text(
-        'id = "ada"\nname = "Ada"\nidentity_prefixes = ["Ada, …"]\n'
-        'system_prompt = "You are Ada."\ndisclosure = "An AI speaking as Ada."\n',
-        encoding="utf-8",
-    )
-    rows = [{"instruction": [f"Who are you, {i}?"], "response": f"I am Ada, number {i}."} for i in range(12)]
-    (persona / "training" / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    persona = make_ada(root, pairs(12))
     lines = RECIPE.read_text(encoding="utf-8")
     recipe = root / "recipe.toml"
     changed = re.sub(r"(?m)^(base|learning_rate|epochs|warmup_steps|replay|batch_size) = .*\n", "", lines)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from ada import make_ada, pairs
 from small_models import one_thread  # noqa: F401 a fixture
 
 from engine.adapters import read_manifest
@@ -49,15 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
 
     root = tmp_path_factory.mktemp("persona")
     model = make_tiny_model(root / "model")
-    persona = root / "ada"
-    (persona / "training").mkdir(parents=True)
-    (persona / "persona.toml").write_text(
-        'id = "ada"\nname = "Ada"\nidentity_prefixes = ["Ada, …"]\n'
-        'system_prompt = "You are Ada."\ndisclosure = "An AI speaking as Ada."\n',
-        encoding="utf-8",
-    )
-    rows = [{"instruction": [f"Who are you, {i}?"], "response": f"I am Ada, number {i}."} for i in range(16)]
-    (persona / "training" / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    persona = make_ada(root, pairs(16))
     recipe = root / "recipe.toml"
     recipe.write_text(RECIPE, encoding="utf-8")
     profile = {"model": str(model), "device": "cpu", "dtype": "float32", "context_tokens": 256}
@@ -105,14 +98,7 @@ def test_train_persona_saved_adapters_load_with_plain_peft(
 
 def persona_with(root: Path, rows: list[str], model: Path) -> tuple[Config, Path]:
     """A configuration and a persona folder with these lines as pairs."""
-    folder = root / "ada"
-    (folder / "training").mkdir(parents=True)
-    (folder / "persona.toml").write_text(
-        'id = "ada"\nname = "Ada"\nidentity_prefixes = ["Ada, …"]\n'
-        'system_prompt = "You are Ada."\ndisclosure = "An AI speaking as Ada."\n',
-        encoding="utf-8",
-    )
-    (folder / "training" / "a.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    folder = make_ada(root, rows)
     (root / "recipe.toml").write_text(RECIPE.replace("epochs = 3", "epochs = 1"), encoding="utf-8")
     profile = {"model": str(model), "device": "cpu", "dtype": "float32", "context_tokens": 256}
     return Config.model_validate({"root": root, "profiles": {"starter": profile}}), folder

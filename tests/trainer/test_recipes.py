@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from ada import make_ada, pairs
 from small_models import one_thread, save_small  # noqa: F401 one_thread is a fixture
 from tiny import make_tiny_model
 
@@ -32,15 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_tiny_model(root / "llama")
     save_small("gpt2", root / "gpt2", template=False)
     save_small("t5", root / "t5", template=False)
-    persona = root / "ada"
-    (persona / "training").mkdir(parents=True)
-    (persona / "persona.toml").write_text(
-        'id = "ada"\nname = "Ada"\nidentity_prefixes = ["Ada, …"]\n'
-        'system_prompt = "You are Ada."\ndisclosure = "An AI speaking as Ada."\n',
-        encoding="utf-8",
-    )
-    rows = [{"instruction": [f"Who are you, {i}?"], "response": f"I am Ada, number {i}."} for i in range(12)]
-    (persona / "training" / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    make_ada(root, pairs(12))
     return root
 
 

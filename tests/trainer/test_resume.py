@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from ada import make_ada, pairs
 from safetensors.torch import load_file
 from small_models import one_thread  # noqa: F401 a fixture
 from tiny import make_tiny_model
@@ -64,15 +64,7 @@ class Killer:
 def prepare(root: Path) -> Path:
     """A base, a persona with 16 pairs, and a recipe that checkpoints after every step."""
     make_tiny_model(root / "model")
-    persona = root / "ada"
-    (persona / "training").mkdir(parents=True)
-    (persona / "persona.toml").write_text(
-        'id = "ada"\nname = "Ada"\nidentity_prefixes = ["Ada, …"]\n'
-        'system_prompt = "You are Ada."\ndisclosure = "An AI speaking as Ada."\n',
-        encoding="utf-8",
-    )
-    rows = [{"instruction": [f"Who are you, {i}?"], "response": f"I am Ada, number {i}."} for i in range(16)]
-    (persona / "training" / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    make_ada(root, pairs(16))
     (root / "recipe.toml").write_text(RECIPE.format(minutes=0), encoding="utf-8")
     return root
 
