@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from engine.config import Config
 from engine.errors import InputError
@@ -19,34 +19,41 @@ from trainer.recipe import load_recipe
 from trainer.rundata import Job
 
 
+class JobOptions(TypedDict, total=False):
+    """What a training may be told beside its configuration and its persona."""
+
+    pair_files: Required[Sequence[Path]]
+    """Pairs JSONL files; the persona's `training/*.jsonl` where there are none."""
+    recipe: Required[Path]
+    """TOML of phases."""
+    out: Path | None
+    """Adapters are written to `out/<phase>`; the persona's adapters/ by default."""
+    base: str
+    """Folder or hub id of the base model, before the recipe's and the profile's."""
+    run_dir: Path | None
+    """Events and checkpoints; by default `runs/<recipe>-<hash>` beside `out`."""
+    strict: bool
+    """A refused row is an error."""
+    fresh: bool
+    """Begin anew, whatever an earlier run left."""
+
+
 def train_persona(
     config: Config,
     folder: Path,
     *,
-    pair_files: Sequence[Path],
-    recipe: Path,
-    out: Path | None = None,
-    base: str = "",
-    run_dir: Path | None = None,
-    strict: bool = False,
-    fresh: bool = False,
     observers: Sequence[Observer] = (),
     say: Callable[[str], None] = lambda _: None,
+    **options: Unpack[JobOptions],
 ) -> dict[str, Any]:
     """Train the phases of a recipe on top of one another.
 
     Args:
         config: names the base model by its active profile.
-        folder: the persona's folder; `training/*.jsonl` in it is read when `pair_files` is empty.
-        pair_files: pairs JSONL files.
-        recipe: TOML of phases.
-        out: adapters are written to `out/<phase>`; the persona's adapters/ by default.
-        base: folder or hub id of the base model, before the recipe's and the profile's.
-        run_dir: events and checkpoints; by default `runs/<recipe>-<hash>` beside `out`.
-        strict: a refused row is an error.
-        fresh: begin anew, whatever an earlier run left.
+        folder: the persona's folder.
         observers: told every event.
         say: told the progress, a line each.
+        options: see `JobOptions`.
 
     Returns:
         a JSON-ready report: rows in, trained, held out, refused, and each phase's losses and hashes.
@@ -54,38 +61,25 @@ def train_persona(
     Raises:
         ConfigError, InputError, ModelError: with what to mend.
     """
-    job = persona_job(
-        config, folder, pair_files=pair_files, recipe=recipe, out=out, base=base, run_dir=run_dir,
-        strict=strict, fresh=fresh,
-    )  # fmt: skip
+    job = persona_job(config, folder, **options)
     from trainer.adapterset import train_adapters  # torch is not wanted until everything else is right
 
     return train_adapters(job, observers, say)
 
 
-def persona_job(
-    config: Config,
-    folder: Path,
-    *,
-    pair_files: Sequence[Path],
-    recipe: Path,
-    out: Path | None = None,
-    base: str = "",
-    run_dir: Path | None = None,
-    strict: bool = False,
-    fresh: bool = False,
-) -> Job:
+def persona_job(config: Config, folder: Path, **options: Unpack[JobOptions]) -> Job:
     """What `train_persona` is about to do; see there."""
     persona = load_persona(folder)
+    recipe = options["recipe"]
     plan = load_recipe(recipe)
-    files = list(pair_files) or sorted((folder / "training").glob("*.jsonl"))
+    files = list(options["pair_files"]) or sorted((folder / "training").glob("*.jsonl"))
     if not files:
         raise InputError(f"No pairs: give --pairs FILE or put JSONL files into {folder / 'training'}.")
     missing = [path for path in files if not path.is_file()]
     if missing:
         raise InputError(f"There is no file {missing[0]}; give --pairs an existing JSONL file.")
-    profile = base_profile(config.active_profile, plan, base)
-    place = out or persona.adapters_path
+    profile = base_profile(config.active_profile, plan, options.get("base", ""))
+    place = options.get("out") or persona.adapters_path
     target = config.path(profile.model)
     mark = hashlib.sha256(f"{persona.id}\n{place.resolve()}".encode()).hexdigest()[:8]
     return Job(
@@ -98,7 +92,7 @@ def persona_job(
         name=persona.name,
         prefixes=tuple(persona.identity_prefixes),
         out=place,
-        run_dir=run_dir or place.parent / "runs" / f"{recipe.stem}-{mark}",
-        strict=strict,
-        fresh=fresh,
+        run_dir=options.get("run_dir") or place.parent / "runs" / f"{recipe.stem}-{mark}",
+        strict=options.get("strict", False),
+        fresh=options.get("fresh", False),
     )
