@@ -19,7 +19,7 @@ from trainer.skills.phrases import NOTHING, UNKNOWN, styled, unknown
 from trainer.skills.scenario import Scenario, sentence
 from trainer.skills.scenes import Item, make, moment, write
 
-MOST_QUESTIONS = 3
+MOST_QUESTIONS = 8
 BEFORE_NOW = {
     "future": (
         "It had been planned for {o}.", "The first date was {o}.", "At first {o} had been announced.",
