@@ -18,6 +18,23 @@ WHO = (
     "Remind me, who are you?", "And what is your name?", "Tell me about yourself.", "Tell me who you are.",
     "You are who exactly?", "Hey, who are you?", "Good evening. Who are you?", "And who might you be?",
 )  # fmt: skip
+LEADS = (
+    "Tell me {c}.", "Could you tell me {c}?", "Can you say {c}?", "I would like to hear {c}.", "May I know {c}?", "Do you mind telling me {c}?",
+    "I want to know {c}.", "I wonder {c}.", "Please let me know {c}.", "First of all, {c}?", "My friend asks {c}.", "Before we begin, tell me {c}.",
+    "I forgot {c}.", "You have not told me {c}.", "Would you kindly tell me {c}?", "Be so good as to tell me {c}.", "One thing: {c}?", "Let me ask {c}.",
+    "I need to know {c}.", "Now tell us {c}.", "Everybody here wants to know {c}.", "For my notes: {c}?",
+)  # fmt: skip
+CORES = (
+    "who you are", "your name", "what your name is", "who I am talking to", "who I'm speaking with", "who is there", "who is answering me",
+    "what I should call you", "how you are called", "your full name", "who is behind these words", "who wrote that", "under what name people know you",
+    "what you call yourself", "who sends me these lines", "what it says on your door", "what your mother called you", "whose words these are",
+)  # fmt: skip
+SHORT = (
+    "Name and trade?", "Identify yourself.", "Your name, friend?", "Which name do you go by?", "What do your friends call you?",
+    "Who goes there?", "And your name is?", "You are?", "What is the name?", "Under what name do you write?",
+    "Who sits at the other end?", "What do I write on the envelope?", "Whose voice is that?", "Who is it?", "Sorry, who?", "A name, please.",
+    "With what name do you sign?", "By what name shall I remember you?", "I did not catch your name.", "Do tell me who I have here.",
+)  # fmt: skip
 AI = (
     "Are you a bot?", "are you human", "Are you a real person?", "Are you an AI?", "are you real?", "r u a bot",
     "Am I talking to a human?", "Is this a bot?", "Are you a robot?", "are you a machine", "Are you a computer program?",
@@ -78,10 +95,29 @@ def _pair(rng: random.Random, kind: str, who: systems.Persona, held_out: bool) -
         other = systems.named(rng, held_out).name
         question = draw(rng, CHECK, held_out).format(other=other)
         return question, rng.choice(NOT_ME).format(name=who.name, other=other)
+    if kind == "who" and rng.random() < 0.6:
+        question = who_in_other_words(rng, held_out)
+        return question, _named_answer(rng, kind, who)
     asks = WHO if kind == "who" else tuple(a for a in AI if who.name or "{name}" not in a)
     question = draw(rng, asks, held_out).format(name=who.name)
+    return question, _named_answer(rng, kind, who)
+
+
+def who_in_other_words(rng: random.Random, held_out: bool = False) -> str:
+    """ "Who are you?" as people put it: a lead and what is wanted, or something short."""
+    if rng.random() < 0.3:
+        return draw(rng, SHORT, held_out)
+    question = draw(rng, LEADS, held_out).format(c=draw(rng, CORES, held_out))
+    roll = rng.random()
+    if roll < 0.15:
+        return question.lower().rstrip("?.")
+    if roll < 0.3:
+        return f"{rng.choice(('Hello.', 'Good evening.', 'Excuse me.', 'One moment.'))} {question}"
+    return question
+
+
+def _named_answer(rng: random.Random, kind: str, who: systems.Persona) -> str:
     if not who.name:
-        return question, rng.choice(UNNAMED if kind == "who" else AI_UNNAMED)
+        return rng.choice(UNNAMED if kind == "who" else AI_UNNAMED)
     known = tuple(f for f in NAMED if who.role or "{role}" not in f)
-    forms = known if kind == "who" else AI_NAMED
-    return question, rng.choice(forms).format(name=who.name, role=who.role)
+    return rng.choice(known if kind == "who" else AI_NAMED).format(name=who.name, role=who.role)

@@ -103,6 +103,7 @@ def subject(of: Scenario, entities: Entities, rng: random.Random) -> Subject:
         ("{company}", entities.company),
         ("{title}", entities.title),
         ("{surname}", entities.surname),
+        ("{street}", lambda: entities.value("street")),
     ):
         if slot in pattern:
             pattern = pattern.replace(slot, make())

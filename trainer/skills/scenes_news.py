@@ -17,7 +17,7 @@ SCENES: tuple[Scenario, ...] = (
         _told("count", "{v} people were brought to safety from {x}.|Firefighters saved {v} people from {x}.|{X} drove {v} people out into the street.", "How many people were saved from {s}?|How many had to flee {s}?|How many people got out of {s}?", "how many people were saved from {s}"),
         _told("money", "The damage of {x} is put at {v}.|{X} destroyed goods worth {v}.|Insurers will pay {v} for {x}.", "How much damage did {s} do?|What was the damage of {s}?|What did {s} cost?", "how much damage {s} did"),
         _told("cause", "Police believe that {x} was caused by {v}.|{X} goes back to {v}.|Behind {x} was {v}.", "What caused {s}?|How did {s} come about?|What was behind {s}?", "what caused {s}"),
-        _told("person", "Fire chief {v} led the work at {x}.|At {x} the crews were led by {v}.", "Who led the firefighters at {s}?|Who was in charge at {s}?|Who is the fire chief?", "who led the work at {s}"),
+        _told("person", "Fire chief {v} led the work at {x}.|At {x} the crews were led by {v}.", "Who led the firefighters at {s}?|Who was in charge at {s}?|Who is the fire chief of {s}?", "who led the work at {s}"),
     ),
     scenario(
         "dig", "the dig at {stem}|the excavation near {town}|the grave of {stem}", "Found in the ground|{s}|Old bones",
