@@ -28,6 +28,7 @@ FILES = (("news_wikinews_en", 1.0), ("prose_wikipedia_en", 0.5))
 MIN_WORDS, MAX_WORDS = 20, 64
 SPAN_SHARE = 0.7  # of answers that are a few words, whoever is asked
 LONGEST_SENTENCE = 24  # words
+MOST_MORE = 6  # questions behind the first
 WITHHELD_SHARE, STRANGE_SHARE = 0.1, 0.1  # of first questions that cannot be answered
 LEADS = ("{Q}", "{Q}", "{q}", "And {q}", "Ok. {Q}", "Thanks. {Q}", "So {q}")
 OPENERS = ("Tell me about {t}.", "What do you know about {t}?", "{t}", "Have you heard of {t}?")
@@ -122,9 +123,9 @@ def conversation(
     rng.shuffle(passages)
     question = styled(rng, reworded(first.text, rng), who.name)
     messages = list(closed(reply_messages(who.system, (), question, passages), answer))
-    if shown is one.passage and rng.random() < 0.25:
-        more = [q for q in one.asked if q.sentence != first.sentence]
-        for q in rng.sample(more, min(len(more), 2)):
+    if shown is one.passage and rng.random() < 0.75:
+        more = [q for q in one.asked if q.text != first.text]
+        for q in rng.sample(more, min(len(more), MOST_MORE)):
             messages += closed([Message("user", reworded(q.text, rng))], _answer(q, brief, rng))
     return tuple(messages)
 

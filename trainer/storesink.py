@@ -35,7 +35,7 @@ class Sizes:
     rewrite_rows: int = 12_000
     wiki_rows: int = 9_000
     news_rows: int = 3_500
-    series_share: float = 0.25
+    series_share: float = 0.6
     """Share of the answerable human questions that are asked several to a paragraph."""
     val_cases: int = 600
     prose_scale: float = 1.0

@@ -19,7 +19,9 @@ from engine.prompt import (
 from engine.types import Turn
 from trainer.skills import about, analyzer, copying, exam, grounded, identity, memory, rewrite, smalltalk
 from trainer.skills.case import Case, Generate, reserved
+from trainer.skills.changes import CHANGES
 from trainer.skills.entities import Entities
+from trainer.skills.rewrite_lines import ANY, BY_NOUN
 from trainer.skills.scenes import SCENES
 
 MAKERS: tuple[Generate, ...] = (
@@ -152,6 +154,19 @@ def test_newest_of_conflicting_passages_wins() -> None:
         lines = [x for x in case.messages[-2].content.splitlines() if re.match(r"\[\d\] ", x)]
         dated = sorted(lines, key=lambda x: re.search(r"\((\d{4}-\d\d-\d\d)\): ", x)[1])  # type: ignore[index]
         assert case.expect[0].lower() in dated[-1].lower()
+
+
+def test_every_question_names_its_subject() -> None:
+    for scene in SCENES:
+        for fact in scene.facts:
+            assert all("{s}" in ask.lower() for ask in fact.asks), fact
+            assert all(re.search("{[xs]}", say.lower()) for say in fact.says), fact
+    for change in CHANGES:
+        assert all("{s}" in text.lower() for text in (*change.asks, *change.before, *change.after)), change
+    for line in (*ANY, *(line for lines in BY_NOUN.values() for line in lines)):
+        short, full = line.split("|")
+        assert "{s}" in full
+        assert "{s}" not in short
 
 
 @pytest.mark.parametrize("held_out", [False, True])
