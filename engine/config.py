@@ -50,13 +50,15 @@ class SamplingConfig(Section):
 
     max_new_tokens: int = Field(200, ge=1, le=8192)
     temperature: float = Field(0.7, ge=0.0, le=5.0)
+    grounded_temperature: float = Field(0.2, ge=0.0, le=5.0)
+    """The most that a reply with passages gets: facts are not to be varied."""
     top_p: float = Field(0.9, gt=0.0, le=1.0)
     top_k: int = Field(50, ge=0)
     repetition_penalty: float = Field(1.1, ge=0.5, le=3.0)
 
     def sampling(self) -> Sampling:
         """The same as the value that crosses the seam."""
-        return Sampling(**self.model_dump())
+        return Sampling(**self.model_dump(exclude={"grounded_temperature"}))
 
 
 class AnalyzerConfig(Section):

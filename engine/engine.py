@@ -196,6 +196,9 @@ class Engine:
             timer.lap("rewrite")
             passages, note = await self._retrieve(decision.query, request_id)
             timer.lap("retrieve")
+        if passages and options.temperature is None:
+            coolest = min(sampling.temperature, self._config.sampling.grounded_temperature)
+            sampling = replace(sampling, temperature=coolest)
         active: tuple[AdapterInfo, ...] = ()
         ask = partial(self._prompt, system, incoming, text, turns, passages, sampling, request_id)
 

@@ -77,6 +77,22 @@ async def test_reply_factual_question_uses_passages_and_never_stores_them(
     assert [t.text for t in turns] == ["When does the bridge open?", "On 3 May."]
 
 
+async def test_reply_with_passages_is_drawn_cooler_unless_a_temperature_is_asked_for(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    drawn = []
+    for probability, options in (
+        (0.1, {}),
+        (0.9, {}),
+        (0.9, {"temperature": 1.2}),
+        (0.9, {"temperature": 0.0}),
+    ):
+        s = Setup(config, persona, renderer, script=["On 3 May."], probability=probability)
+        await s.ask("When does the bridge open?", options=ReplyOptions(**options))  # type: ignore[arg-type]
+        drawn.append(s.generator.requests[-1].sampling.temperature)
+    assert drawn == [config.sampling.temperature, config.sampling.grounded_temperature, 1.2, 0.0]
+
+
 async def test_reply_with_history_rewrites_the_query_on_the_base_model(
     config: Config, persona: Persona, renderer: Renderer
 ) -> None:
