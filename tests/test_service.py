@@ -234,7 +234,9 @@ def start_process(config: Path) -> subprocess.Popen[str]:
 async def test_killed_mid_reply_restarted_service_answers_exactly_once(home: Path, tmp_path: Path) -> None:
     async with TelegramDouble() as telegram:
         path = write_config(home, tmp_path / "killed", None, telegram.url)
-        text = path.read_text(encoding="utf-8").replace("max_new_tokens = 24", "max_new_tokens = 300")
+        text = path.read_text(encoding="utf-8").replace(
+            "max_new_tokens = 24", "max_new_tokens = 300\ntemperature = 0.0"
+        )
         text = text.replace("edit_interval_s = 0.05", "edit_interval_s = 2.0")  # time to be killed in
         path.write_text(text, encoding="utf-8")
         first = start_process(path)
