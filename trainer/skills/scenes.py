@@ -76,7 +76,8 @@ AFTER = (
     "It rained in the afternoon, but few people went home.", "Some had travelled a long way.",
 )  # fmt: skip
 _LOWER = ("The ", "It ", "He ", "She ", "A ", "An ", "About ", "Building ", "Tickets ", "Entry ", "Each ", "Teams ", "Second ",
-          "In ", "From ", "After ", "Only ", "At ", "On ", "For ", "Since ", "Because ", "Under ", "Behind ", "Drivers ", "Some ", "Shares ", "Visitors ", "Breaking ", "Sales ")  # fmt: skip
+          "In ", "From ", "After ", "Only ", "At ", "On ", "For ", "Since ", "Because ",
+          "Under ", "Behind ", "Drivers ", "Some ", "Shares ", "Visitors ", "Breaking ", "Sales ")  # fmt: skip
 
 
 def framed(text: str, rng: random.Random, entities: Entities | None) -> str:
