@@ -80,9 +80,10 @@ class Batch:
             return
         row, last = self._feeds.index(feed), len(self._feeds) - 1
         if row < last:
+            kept = slice(0, self._feeds[last].fed)
             for layer in self._layers:
-                layer.keys[row].copy_(layer.keys[last])
-                layer.values[row].copy_(layer.values[last])
+                layer.keys[row, :, kept].copy_(layer.keys[last, :, kept])
+                layer.values[row, :, kept].copy_(layer.values[last, :, kept])
             self._feeds[row] = self._feeds[last]
         self._feeds.pop()
         if not self._feeds:
