@@ -194,20 +194,10 @@ def sentence_with(text: str, answer: str) -> str:
     return found[0] if len(found) == 1 and len(found[0].split()) <= LONGEST_SENTENCE else ""
 
 
-def paragraph_series(
-    rows_of_one: list[Row], rng: random.Random, most: int = 4
-) -> Iterator[tuple[Message, ...]]:
-    """Questions about one paragraph, several to a conversation: the passages are read once."""
-    rng.shuffle(rows_of_one)
-    while rows_of_one:
-        part, rows_of_one = rows_of_one[:most], rows_of_one[most:]
-        made = [g for g in (grounded(r, rng) for r in part) if g is not None]
-        if not made:
-            continue
-        messages = list(made[0].messages(rng.choice((1, 1, 1, 2)), rng))
-        for more in made[1:]:
-            messages += [Message("user", more.question), Message("assistant", more.answer, trained=True)]
-        yield tuple(messages)
+def asked_and_answered(row: Row) -> tuple[str, str]:
+    """A human question with the words that answer it."""
+    question, answer = (m["content"] for m in row["messages"][-2:])
+    return question, " ".join(_CITED.sub("", answer).split())
 
 
 def grounded_key(row: Row) -> str:

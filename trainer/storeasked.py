@@ -18,10 +18,11 @@ from engine.types import Message, Passage, Turn
 from trainer import corpus
 from trainer.corpus_questions import Question, clean, questions, sentences
 from trainer.followup_lines import FORMS, PERSON, THING, with_name, with_pronoun
+from trainer.shorter import shorter
 from trainer.skills import systems
 from trainer.skills.case import closed
 from trainer.skills.phrases import UNSAID, styled
-from trainer.storesink import MAX_TOKENS, Job, Ledger, Sink, rows_of
+from trainer.storesink import MAX_TOKENS, Job, Ledger, Sink, rows_of, shortened
 from trainer.synonyms import reworded
 
 FILES = (("news_wikinews_en", 1.0), ("prose_wikipedia_en", 0.5))
@@ -29,6 +30,7 @@ MIN_WORDS, MAX_WORDS = 20, 64
 SPAN_SHARE = 0.7  # of answers that are a few words, whoever is asked
 LONGEST_SENTENCE = 24  # words
 MOST_MORE = 6  # questions behind the first
+COMPANY_SHARE = 0.6  # of conversations with other paragraphs, which are asked about too
 WITHHELD_SHARE, STRANGE_SHARE = 0.1, 0.1  # of first questions that cannot be answered
 LEADS = ("{Q}", "{Q}", "{q}", "And {q}", "Ok. {Q}", "Thanks. {Q}", "So {q}")
 OPENERS = ("Tell me about {t}.", "What do you know about {t}?", "{t}", "Have you heard of {t}?")
@@ -91,8 +93,7 @@ def asked(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
                 if len(others) > 4:
                     strangers = [o for o in others if o.passage.title != one.passage.title]
                     messages = conversation(one, found, strangers, rng)
-                    done = renderer.render(messages)
-                    sink.put(done.ids, done.mask, corpus.kept_out(one.passage.title))
+                    sink.put(*shortened(messages, renderer), val=corpus.kept_out(one.passage.title))
             others.extend(found[:2])
     return sink.close()
 
@@ -116,18 +117,23 @@ def conversation(
         shown, answer = left, rng.choice(UNSAID)
     elif roll < WITHHELD_SHARE + STRANGE_SHARE and (strange := _strange(one, same, others, rng)):
         first, answer = strange, rng.choice(UNSAID)
-    passages = [shown]
-    if rng.random() < 0.45:
+    passages, more = [shown], [q for q in one.asked if q.text != first.text and shown is one.passage]
+    if rng.random() < COMPANY_SHARE:
         drawn = rng.sample(list(others), min(rng.choice((1, 1, 2)), len(others)))
-        passages += [o.passage for o in drawn if first.span.lower() not in o.passage.text.lower()]
+        drawn = [o for o in drawn if first.span.lower() not in o.passage.text.lower()]
+        passages += [o.passage for o in drawn]
+        more += [q for o in drawn for q in o.asked if q.text != first.text]
     rng.shuffle(passages)
-    question = styled(rng, reworded(first.text, rng), who.name)
+    question = styled(rng, _worded(first, rng), who.name)
     messages = list(closed(reply_messages(who.system, (), question, passages), answer))
-    if shown is one.passage and rng.random() < 0.75:
-        more = [q for q in one.asked if q.text != first.text]
-        for q in rng.sample(more, min(len(more), MOST_MORE)):
-            messages += closed([Message("user", reworded(q.text, rng))], _answer(q, brief, rng))
+    for q in rng.sample(more, min(len(more), MOST_MORE)):
+        messages += closed([Message("user", _worded(q, rng))], _answer(q, brief, rng))
     return tuple(messages)
+
+
+def _worded(q: Question, rng: random.Random) -> str:
+    """The question as someone might put it who has not read the sentence."""
+    return reworded(shorter(q.text, rng), rng)
 
 
 def without(passage: Passage, asked: Question) -> Passage | None:

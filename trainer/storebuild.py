@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 from engine.prompt import Rendered, Renderer
 from engine.types import Message
 from trainer import corpus
+from trainer.series import series
 from trainer.skills import (
     about,
     analyzer,
@@ -30,7 +31,7 @@ from trainer.skills import (
 from trainer.skills.case import Generate
 from trainer.storeasked import asked, follow_ups
 from trainer.storelong import grounded_long, skills_long
-from trainer.storesink import MAX_TOKENS, SHORT_TOKENS, Job, Ledger, Sink, rows_of
+from trainer.storesink import MAX_TOKENS, SHORT_TOKENS, Job, Ledger, Sink, rows_of, shortened
 from trainer.storetools import tool_use
 from trainer.tokenizer import BOS, EOS_TEXT
 
@@ -129,12 +130,12 @@ def _exams(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
 
 def _grounded(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     sink = Sink(job, MAX_TOKENS)
-    together: dict[str, list[corpus.Row]] = defaultdict(list)
     plan = (
-        ("grounded_squad_part", 1.0, 0), ("grounded_squad_part", 1.0, 0),  # twice, dressed differently
+        ("grounded_squad_part", 1.0, 0),
         ("grounded_wiki_templates", 0.5, job.sizes.wiki_rows),
-        ("grounded_news_templates", 0.6, job.sizes.news_rows), ("grounded_xquad_en", 1.0, 600),
-    )  # fmt: skip
+        ("grounded_news_templates", 0.6, job.sizes.news_rows),
+        ("grounded_xquad_en", 1.0, 600),
+    )
     for name, share, limit in plan:
         taken = 0
         for row in rows_of(job, name, share, sink):
@@ -144,14 +145,24 @@ def _grounded(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
             if made is None:
                 sink.ledger.notes["no cited passage"] += 1
                 continue
-            if name == "grounded_squad_part" and any(made.gold) and rng.random() < job.sizes.series_share:
-                together[corpus.grounded_key(row)].append(row)
-                continue
             val = name == "grounded_xquad_en" or corpus.kept_out(corpus.grounded_key(row))
             taken += sink.put(*_fitted(made, renderer, rng), val=val)
-    for key, rows in together.items():
-        for messages in corpus.paragraph_series(rows, rng):
-            _put(sink, renderer, messages, corpus.kept_out(key))
+    return sink.close()
+
+
+def _series(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
+    """The human questions, many to a paragraph, read several times and drawn anew each time."""
+    sink = Sink(job, MAX_TOKENS)
+    together: dict[str, list[corpus.Row]] = defaultdict(list)
+    for row in rows_of(job, "grounded_squad_part", 1.0, sink):
+        if not row["task"].endswith("unanswerable"):
+            together[corpus.grounded_key(row)].append(row)
+    for _ in range(job.sizes.series_times):
+        for val in (True, False):
+            keys = [key for key in together if corpus.kept_out(key) is val]
+            for key in keys:
+                for messages in series(together[key], together[rng.choice(keys)], rng):
+                    sink.put(*shortened(messages, renderer), val=val)
     return sink.close()
 
 
@@ -253,6 +264,7 @@ STORES: dict[str, Callable[[Job, Renderer, random.Random], Ledger]] = {
     "skills_short": _skills_short,
     "skills_dense": _skills_dense,
     "grounded": _grounded,
+    "series": _series,
     "chat": _chat,
     "rewrite": _rewrite,
     "skills_long": skills_long,

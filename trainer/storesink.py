@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.prompt import Renderer
+from engine.types import Message
 from trainer import corpus
 from trainer.store import StoreWriter
 
@@ -35,8 +37,8 @@ class Sizes:
     rewrite_rows: int = 12_000
     wiki_rows: int = 9_000
     news_rows: int = 3_500
-    series_share: float = 0.6
-    """Share of the answerable human questions that are asked several to a paragraph."""
+    series_times: int = 4
+    """How often the human questions are drawn, several to a paragraph."""
     val_cases: int = 600
     prose_scale: float = 1.0
 
@@ -116,3 +118,12 @@ def rows_of(job: Job, name: str, share: float, sink: Sink) -> Iterator[corpus.Ro
     for row in corpus.rows(path, share, job.seed):
         sink.ledger.notes[f"{name} rows"] += 1
         yield row
+
+
+def shortened(messages: Sequence[Message], renderer: Renderer) -> tuple[Sequence[int], Sequence[bool]]:
+    """As many of the last questions dropped as it takes to fit; the first stays."""
+    done = renderer.render(messages)
+    while len(done.ids) > MAX_TOKENS and len(messages) > 3:
+        messages = messages[:-2]
+        done = renderer.render(messages)
+    return done.ids, done.mask

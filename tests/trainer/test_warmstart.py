@@ -48,11 +48,36 @@ def test_warm_start_deeper_same_logits_and_new_layers_learn(tmp_path: Path) -> N
     assert all(float(layer.out.grad.abs().sum()) > 0 for layer in born)
 
 
-def test_warm_start_other_width_says_which_size(tmp_path: Path) -> None:
+def test_warm_start_wider_and_deeper_same_logits_and_new_parts_learn(tmp_path: Path) -> None:
+    narrow = ModelShape(**{**SHAPE.as_dict(), "n_heads": 4, "d_model": 32, "n_kv_heads": 2, "norm_eps": 1e-9})
+    old = _trained(narrow)
+    export_hf(old, narrow, None, tmp_path, dtype=torch.float32)
+    wider = ModelShape(**{**narrow.as_dict(), "n_heads": 6, "d_model": 48, "d_ff": 40, "n_layers": 3})
+    new = Llama(wider, seed=9)
+    places = warm_start(new, tmp_path)
+    torch.testing.assert_close(_logits(new), _logits(old), atol=1e-4, rtol=1e-4)
+    ids = torch.arange(12) % 40
+    new.logits(new(ids, torch.arange(12), torch.tensor([0, 12]))).square().sum().backward()
+    kept = new.layers[places[0]]
+    assert float(new.embed.grad[:, 32:].abs().sum()) > 0  # type: ignore[index]
+    assert float(kept.out.grad[32:].abs().sum()) > 0  # the new dimensions are written
+    assert float(kept.down.grad[:, 24:].abs().sum()) > 0  # by the new units too
+    heads = kept.out.grad.view(48, 2, 3, 8)  # by group: two old heads, then a new one
+    assert float(heads[:, :, 2].abs().sum()) > 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"d_ff": 16}, r"intermediate_size 24.*only d_ff 16"),
+        ({"vocab_size": 50}, r"vocab_size 40.*vocab_size 50"),
+        ({"d_model": 32}, "heads of 8.*of 16"),
+    ],
+)
+def test_warm_start_unfit_shape_says_which_size(tmp_path: Path, sizes: dict[str, int], said: str) -> None:
     export_hf(_trained(SHAPE), SHAPE, None, tmp_path)
-    wider = Llama(ModelShape(**{**SHAPE.as_dict(), "d_ff": 32}))
-    with pytest.raises(WarmStartError, match=r"intermediate_size 24.*d_ff 32"):
-        warm_start(wider, tmp_path)
+    with pytest.raises(WarmStartError, match=said):
+        warm_start(Llama(ModelShape(**{**SHAPE.as_dict(), **sizes})), tmp_path)
 
 
 @pytest.mark.parametrize(
