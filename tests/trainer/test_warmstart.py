@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.llama import Llama, ModelShape, export_hf
+from trainer.llama import Layer, Llama, ModelShape, export_hf
 from trainer.warmstart import WarmStartError, spread, warm_start
 
 SHAPE = ModelShape(vocab_size=40, d_model=16, n_layers=2, n_heads=2, n_kv_heads=1, d_ff=24, context=32)
@@ -59,7 +59,9 @@ def test_warm_start_wider_and_deeper_same_logits_and_new_parts_learn(tmp_path: P
     ids = torch.arange(12) % 40
     new.logits(new(ids, torch.arange(12), torch.tensor([0, 12]))).square().sum().backward()
     kept = new.layers[places[0]]
-    assert float(new.embed.grad[:, 32:].abs().sum()) > 0  # type: ignore[index]
+    assert isinstance(kept, Layer)
+    assert new.embed.grad is not None and kept.out.grad is not None and kept.down.grad is not None
+    assert float(new.embed.grad[:, 32:].abs().sum()) > 0
     assert float(kept.out.grad[32:].abs().sum()) > 0  # the new dimensions are written
     assert float(kept.down.grad[:, 24:].abs().sum()) > 0  # by the new units too
     heads = kept.out.grad.view(48, 2, 3, 8)  # by group: two old heads, then a new one
