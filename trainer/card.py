@@ -64,6 +64,7 @@ class Stage:
     """One run in a model's lineage, as training.json beside its weights keeps it."""
 
     n_layers: int
+    d_model: int
     steps: int
     tokens: int
     minutes: float
@@ -142,7 +143,7 @@ def card_text(
     last = run.evals[-1] if run.evals else {}
     losses = ", ".join(f"{k} {last[k]:.2f}" for k in ("skills", "grounded", "chat", "prose") if k in last)
     runs = "\n".join(
-        f"| {i} | {s.n_layers} | {s.steps:,} | {s.tokens / 1e6:.1f} M | {s.minutes:.0f} |"
+        f"| {i} | {s.d_model} x {s.n_layers} | {s.steps:,} | {s.tokens / 1e6:.1f} M | {s.minutes:.0f} |"
         for i, s in enumerate(lineage, 1)
     )
     return f"""# Understudy starter model
@@ -157,9 +158,9 @@ tools and to make small talk; the tables say how often it succeeds. For real wor
   {shape["context"]}, trained on examples of up to {longest} tokens.
 - {size / 1e6:.1f} MB of bf16 safetensors. Chat template in Llama-3 style: system, user, assistant, tool.
 - {sum(s.tokens for s in lineage) / 1e6:.1f} M tokens read in {len(lineage)} runs, each starting from the last
-  one's weights; new layers begin as identities, so a deeper model starts out as its predecessor.
+  one's weights; what is new writes zeros at first, so a wider or deeper model starts out as its predecessor.
 
-| run | layers | steps | tokens | minutes, two CPU threads or fewer |
+| run | width x layers | steps | tokens | minutes, two CPU threads or fewer |
 |---:|---:|---:|---:|---:|
 {runs}
 

@@ -91,7 +91,7 @@ class PretrainConfig(_Strict):
     run_dir: Path
     """Checkpoints, log.jsonl and TensorBoard files go here."""
     init_from: Path | None = None
-    """A model folder whose weights a fresh run starts from; `model` may have more layers."""
+    """A model folder whose weights a fresh run starts from; `model` may be wider and deeper."""
     model: ModelSection = ModelSection()
     optim: OptimSection = OptimSection()
     guide: GuideSection | None = None

@@ -94,7 +94,7 @@ class Run:
         """Takes the weights that a fresh run begins with.
 
         Raises:
-            PretrainError: `init_from` is missing or of another width.
+            PretrainError: `init_from` is missing, or `model` is too small for it.
         """
         folder = self.config.init_from
         if folder is None:
