@@ -231,7 +231,7 @@ def theirs(plan: Plan, model: Any, examples: Sequence[Any]) -> dict[str, Any]:
     from transformers import AutoTokenizer, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    from trainer.lora import linear_rate
+    from trainer.lora import cosine_rate
 
     packing = plan.side == "trl-packed"
     for parameter in model.parameters():
@@ -291,7 +291,7 @@ def theirs(plan: Plan, model: Any, examples: Sequence[Any]) -> dict[str, Any]:
         )
         steps = plan.warm + plan.steps
         warmup = min(2, steps // 4)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: linear_rate(step, warmup, steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_rate(step, warmup, steps))
         trainer = Measured(
             model=model,
             args=arguments,

@@ -182,7 +182,7 @@ class _Loop:
             self._stop(f"the loss of step {number + 1} {NOT_A_NUMBER}")
             return False
         self.processes.sum_gradients(self.optimizer.parameters.values())
-        rate = linear_rate(number, self.warmup, self.total_steps)
+        rate = cosine_rate(number, self.warmup, self.total_steps)
         self.optimizer.step(rate)
         self._count(loss_sum, trained, time.perf_counter() - began, number + 1, rate)
         return True
@@ -302,7 +302,7 @@ def _seed(seed: int, phase: str, step: int, process: int) -> int:
     return random.Random(f"{seed}/{phase}/{step}/{process}").getrandbits(48)
 
 
-def linear_rate(step: int, warmup: int, total: int) -> float:
+def cosine_rate(step: int, warmup: int, total: int) -> float:
     """Linear warm-up, then cosine to a tenth."""
     if step < warmup:
         return (step + 1) / warmup
