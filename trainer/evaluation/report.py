@@ -28,7 +28,10 @@ SKILLS: tuple[tuple[str, str, str, str], ...] = (
     ("persona", "held_out", "", "gives the name of its system prompt"),
 )  # fmt: skip
 RATES = {"analyzer": "accuracy", "rewrite": "hit_rate", "conflicts": "fresh_rate"}
-NO_GPT2 = "A GPT-2-style baseline was not trained: it would cost as much as the model itself."
+NO_GPT2 = (
+    "A GPT-2-style baseline was trained only in small, on the same 0.5 M tokens (docs/decisions.md): "
+    "6.60 nats a token of prose against 6.41."
+)
 
 
 def tables(report: Report) -> str:
