@@ -238,15 +238,12 @@ def hf_state_dict(model: Llama, dtype: torch.dtype = torch.bfloat16) -> dict[str
 
 
 @torch.no_grad()
-def load_hf_state_dict(
-    model: Llama, state: Mapping[str, Tensor], layers: Sequence[int] | None = None
-) -> None:
+def load_hf_state_dict(model: Llama, state: Mapping[str, Tensor]) -> None:
     """Fills `model` with weights under transformers' names, the reverse of `hf_state_dict`.
 
     Args:
         model: filled in place.
         state: names to tensors.
-        layers: only these layers, and all else; every layer when None.
 
     Raises:
         KeyError: a weight is missing.
@@ -255,8 +252,7 @@ def load_hf_state_dict(
     model.norm.copy_(state["model.norm.weight"])
     if model.unembed is not None:
         model.unembed.copy_(state["lm_head.weight"])
-    for i in range(len(model.layers)) if layers is None else layers:
-        layer = model.layers[i]
+    for i, layer in enumerate(model.layers):
         assert isinstance(layer, Layer)
 
         def get(name: str, prefix: str = f"model.layers.{i}.") -> Tensor:

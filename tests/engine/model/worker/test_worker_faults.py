@@ -8,9 +8,7 @@ import threading
 import pytest
 import torch
 
-from engine.errors import (
-    ModelError,
-)
+from engine.errors import ModelError
 from engine.model.runner import Runner
 from engine.model.scheduler import Scheduler
 from engine.model.sequence import Sequence

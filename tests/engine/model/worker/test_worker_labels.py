@@ -9,9 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from engine.errors import (
-    ModelError,
-)
+from engine.errors import ModelError
 from engine.model.load import load_tokenizer
 from engine.model.runner import Runner
 from engine.prompt import LABELS, Renderer
