@@ -1,4 +1,5 @@
-// Causal attention inside each document of a packed row, bf16, for CPUs with AVX512-BF16.
+// Causal attention inside each document of a packed row, bf16, for CPUs with AVX512-BF16; where there
+// is AMX too, products run in its tiles.
 //
 // One task is one document and one key-value head; tasks share nothing, so results do not
 // depend on the number of threads. Forward keeps log2-sum-exp per row; backward recomputes
@@ -7,9 +8,13 @@
 // come out as the products want them. Only blocks on and under the diagonal are computed.
 //
 // Operands of a product are 32-bit words of two bf16, paired along the contraction:
-//   A: word (row, pair) at a[row * ar + pair * ak];  B: word (pair, column) at b[pair * bk + column].
+//   A: word (row, pair) at a[row * ar + pair];  B: word (pair, column) at b[pair * bk + column].
 #include <immintrin.h>
 #include <omp.h>
+#ifdef __AMX_BF16__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <cmath>
 #include <cstdint>
@@ -30,8 +35,7 @@ struct Matrix {  // (rows, heads, dim): dim is contiguous
 };
 
 template <int MR, int NV, bool kAdd>
-inline void tile(const Word* a, int64_t ar, int64_t ak, const Word* b, int64_t bk, int64_t pairs,
-                 float* c, int64_t cr) {
+inline void tile(const Word* a, int64_t ar, const Word* b, int64_t bk, int64_t pairs, float* c, int64_t cr) {
   __m512 acc[MR][NV];
   for (int m = 0; m < MR; ++m)
     for (int n = 0; n < NV; ++n)
@@ -40,7 +44,7 @@ inline void tile(const Word* a, int64_t ar, int64_t ak, const Word* b, int64_t b
     __m512bh right[NV];
     for (int n = 0; n < NV; ++n) right[n] = (__m512bh)_mm512_loadu_si512(b + k * bk + 16 * n);
     for (int m = 0; m < MR; ++m) {
-      const __m512bh left = (__m512bh)_mm512_set1_epi32((int)a[m * ar + k * ak]);
+      const __m512bh left = (__m512bh)_mm512_set1_epi32((int)a[m * ar + k]);
       for (int n = 0; n < NV; ++n) acc[m][n] = _mm512_dpbf16_ps(acc[m][n], left, right[n]);
     }
   }
@@ -48,20 +52,86 @@ inline void tile(const Word* a, int64_t ar, int64_t ak, const Word* b, int64_t b
     for (int n = 0; n < NV; ++n) _mm512_storeu_ps(c + m * cr + 16 * n, acc[m][n]);
 }
 
-// c (rows x columns) = or += a b; rows a multiple of 4, columns of 16.
+#ifdef __AMX_BF16__
+// Linux hands out the tiles' state on request, once a process; threads started later have it too.
+bool has_tiles() {
+  static const bool granted = syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0;
+  return granted;
+}
+
+// While it lives, the thread's eight tiles are 16 rows of 64 bytes. Others use tiles too, so it is set up anew.
+struct Tiles {
+  explicit Tiles(bool wanted) : on(wanted && has_tiles()) {
+    if (!on) return;
+    alignas(64) uint8_t config[64] = {1};
+    for (int i = 0; i < 8; ++i) config[16 + 2 * i] = 64, config[48 + i] = 16;
+    _tile_loadconfig(config);
+  }
+  ~Tiles() {
+    if (on) _tile_release();
+  }
+  const bool on;
+};
+
+// 32 x 32 of c: tiles 0 to 3 hold it, 4 and 5 rows of a, 6 and 7 columns of b.
 template <bool kAdd>
-void multiply(int64_t rows, int64_t columns, int64_t pairs, const Word* a, int64_t ar, int64_t ak,
+inline void tiles_32(int64_t pairs, const Word* a, int64_t ar, const Word* b, int64_t bk, float* c, int64_t cr) {
+  __asm__ volatile("" ::: "memory");  // what was stored before must be in memory: loads of tiles do not say so
+  if (kAdd) {
+    _tile_loadd(0, c, cr * 4);
+    _tile_loadd(1, c + 16, cr * 4);
+    _tile_loadd(2, c + 16 * cr, cr * 4);
+    _tile_loadd(3, c + 16 * cr + 16, cr * 4);
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  for (int64_t k = 0; k < pairs; k += 16) {
+    _tile_loadd(4, a + k, ar * 4);
+    _tile_loadd(5, a + 16 * ar + k, ar * 4);
+    _tile_loadd(6, b + k * bk, bk * 4);
+    _tile_loadd(7, b + k * bk + 16, bk * 4);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, c, cr * 4);
+  _tile_stored(1, c + 16, cr * 4);
+  _tile_stored(2, c + 16 * cr, cr * 4);
+  _tile_stored(3, c + 16 * cr + 16, cr * 4);
+}
+#else
+struct Tiles {
+  explicit Tiles(bool) {}
+  static constexpr bool on = false;
+};
+#endif
+
+// c (rows x columns) = or += a b; rows a multiple of 4, columns of 16; with tiles both of 32, pairs of 16.
+template <bool kAdd>
+void multiply(const Tiles& tiles, int64_t rows, int64_t columns, int64_t pairs, const Word* a, int64_t ar,
               const Word* b, int64_t bk, float* c, int64_t cr) {
+#ifdef __AMX_BF16__
+  if (tiles.on) {
+    for (int64_t m = 0; m < rows; m += 32)
+      for (int64_t n = 0; n < columns; n += 32)
+        tiles_32<kAdd>(pairs, a + m * ar, ar, b + n, bk, c + m * cr + n, cr);
+    return;
+  }
+#endif
   int64_t n = 0;
   for (; n + 64 <= columns; n += 64)
     for (int64_t m = 0; m < rows; m += 4)
-      tile<4, 4, kAdd>(a + m * ar, ar, ak, b + n, bk, pairs, c + m * cr + n, cr);
+      tile<4, 4, kAdd>(a + m * ar, ar, b + n, bk, pairs, c + m * cr + n, cr);
   for (; n + 32 <= columns; n += 32)
     for (int64_t m = 0; m < rows; m += 4)
-      tile<4, 2, kAdd>(a + m * ar, ar, ak, b + n, bk, pairs, c + m * cr + n, cr);
+      tile<4, 2, kAdd>(a + m * ar, ar, b + n, bk, pairs, c + m * cr + n, cr);
   for (; n < columns; n += 16)
     for (int64_t m = 0; m < rows; m += 4)
-      tile<4, 1, kAdd>(a + m * ar, ar, ak, b + n, bk, pairs, c + m * cr + n, cr);
+      tile<4, 1, kAdd>(a + m * ar, ar, b + n, bk, pairs, c + m * cr + n, cr);
 }
 
 // 2^x for x <= 0 or so; what underflows becomes 0. Relative error below 2^-16.
@@ -115,15 +185,21 @@ void pack_rows(const Half* x, int64_t padded, int64_t dim, Word* out) {
     }
 }
 
+// (padded, dim) -> (dim, padded): words paired along rows, the left side of x^T y.
+void transpose(const Half* x, int64_t padded, int64_t dim, Half* out) {
+  for (int64_t i = 0; i < padded; ++i)
+    for (int64_t d = 0; d < dim; ++d) out[d * padded + i] = x[i * dim + d];
+}
+
 struct Scratch {  // one thread's buffers, grown when a longer document comes
-  std::vector<Half> q, k, v, o, p, ds;
-  std::vector<Word> qt, dot, qp, kp, dop, kt, vp, z;
+  std::vector<Half> q, k, v, o, p, ds, kc;
+  std::vector<Word> qt, dot, qp, dop, kt, vp, z;
   std::vector<float> s, dp, dq, dk, dv, lse, delta;
   void grow(int64_t padded, int64_t dim) {
     if ((int64_t)s.size() >= kBlock * padded && (int64_t)dq.size() >= padded * dim) return;
-    for (auto* x : {&q, &k, &v, &o}) x->resize(padded * dim);
+    for (auto* x : {&q, &k, &v, &o, &kc}) x->resize(padded * dim);
     for (auto* x : {&p, &ds}) x->resize(kBlock * padded);
-    for (auto* x : {&qt, &dot, &qp, &kp, &dop, &kt, &vp}) x->resize(padded * dim / 2);
+    for (auto* x : {&qt, &dot, &qp, &dop, &kt, &vp}) x->resize(padded * dim / 2);
     z.resize(kBlock / 2 * padded);
     for (auto* x : {&s, &dp}) x->resize(kBlock * padded);
     for (auto* x : {&dq, &dk, &dv}) x->resize(padded * dim);
@@ -175,16 +251,17 @@ void forward_task(const Job& job, int64_t first, int64_t n, int64_t kv, Scratch&
   pack_transposed(t.k.data(), padded, dim, t.kt.data());
   pack_rows(t.v.data(), padded, dim, t.vp.data());
   const float scale = job.scale * 1.44269504f;
+  const Tiles tiles(dim % 32 == 0);
   for (int64_t h = kv * groups; h < (kv + 1) * groups; ++h) {
     copy_rows(job.q, first, h, n, padded, dim, t.q.data());
     for (int64_t i0 = 0; i0 < padded; i0 += kBlock) {
       const int64_t columns = i0 + kBlock;
       float inverse[kBlock], lse[kBlock];
-      multiply<false>(kBlock, columns, dim / 2, (const Word*)(t.q.data() + i0 * dim), dim / 2, 1,
+      multiply<false>(tiles, kBlock, columns, dim / 2, (const Word*)(t.q.data() + i0 * dim), dim / 2,
                       t.kt.data(), padded, t.s.data(), columns);
       softmax_rows(t.s.data(), columns, i0, n, scale, t.p.data(), inverse, lse);
-      multiply<false>(kBlock, dim, columns / 2, (const Word*)t.p.data(), columns / 2, 1,
-                      t.vp.data(), dim, t.dq.data(), dim);
+      multiply<false>(tiles, kBlock, dim, columns / 2, (const Word*)t.p.data(), columns / 2, t.vp.data(), dim,
+                      t.dq.data(), dim);
       for (int64_t r = 0; r < kBlock && i0 + r < n; ++r) {
         const __m512 factor = _mm512_set1_ps(inverse[r]);
         Half* out = job.out.at(first + i0 + r, h);
@@ -228,6 +305,17 @@ void store_rows(const float* x, const Matrix& out, int64_t first, int64_t head, 
       _mm256_storeu_si256((__m256i*)(out.at(first + i, head) + d), to_half(_mm512_loadu_ps(x + i * dim + d)));
 }
 
+// As `store_rows`, of x transposed: (dim, padded).
+void store_columns(const float* x, const Matrix& out, int64_t first, int64_t head, int64_t n, int64_t padded,
+                   int64_t dim) {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i steps = _mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)padded));
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t d = 0; d < dim; d += 16)
+      _mm256_storeu_si256((__m256i*)(out.at(first + i, head) + d),
+                          to_half(_mm512_i32gather_ps(steps, x + d * padded + i, 4)));
+}
+
 // Per row: log-sum-exp (so large in padding that P is 0) and sum of out * d_out.
 void load_row_sums(const Job& job, int64_t first, int64_t h, int64_t n, int64_t padded, Scratch& t) {
   for (int64_t i = 0; i < n; ++i) {
@@ -246,7 +334,8 @@ void backward_task(const Job& job, int64_t first, int64_t n, int64_t kv, Scratch
   t.grow(padded, dim);
   copy_rows(job.k, first, kv, n, padded, dim, t.k.data());
   copy_rows(job.v, first, kv, n, padded, dim, t.v.data());
-  pack_rows(t.k.data(), padded, dim, t.kp.data());
+  transpose(t.k.data(), padded, dim, t.kc.data());
+  const Tiles tiles(dim % 32 == 0);
   std::memset(t.dk.data(), 0, padded * dim * 4);
   std::memset(t.dv.data(), 0, padded * dim * 4);
   for (int64_t h = kv * groups; h < (kv + 1) * groups; ++h) {
@@ -260,19 +349,19 @@ void backward_task(const Job& job, int64_t first, int64_t n, int64_t kv, Scratch
     std::memset(t.dq.data(), 0, padded * dim * 4);
     for (int64_t j0 = 0; j0 < padded; j0 += kBlock) {
       const int64_t columns = padded - j0;  // queries from j0 on
-      multiply<false>(kBlock, columns, dim / 2, (const Word*)(t.k.data() + j0 * dim), dim / 2, 1,
+      multiply<false>(tiles, kBlock, columns, dim / 2, (const Word*)(t.k.data() + j0 * dim), dim / 2,
                       t.qt.data() + j0, padded, t.s.data(), columns);
-      multiply<false>(kBlock, columns, dim / 2, (const Word*)(t.v.data() + j0 * dim), dim / 2, 1,
+      multiply<false>(tiles, kBlock, columns, dim / 2, (const Word*)(t.v.data() + j0 * dim), dim / 2,
                       t.dot.data() + j0, padded, t.dp.data(), columns);
       gradient_rows(job, t, j0, columns);
-      multiply<true>(kBlock, dim, columns / 2, (const Word*)t.p.data(), columns / 2, 1,
+      multiply<true>(tiles, kBlock, dim, columns / 2, (const Word*)t.p.data(), columns / 2,
                      t.dop.data() + j0 / 2 * dim, dim, t.dv.data() + j0 * dim, dim);
-      multiply<true>(kBlock, dim, columns / 2, (const Word*)t.ds.data(), columns / 2, 1,
+      multiply<true>(tiles, kBlock, dim, columns / 2, (const Word*)t.ds.data(), columns / 2,
                      t.qp.data() + j0 / 2 * dim, dim, t.dk.data() + j0 * dim, dim);
-      multiply<true>(columns, dim, kBlock / 2, t.z.data(), 1, columns, t.kp.data() + j0 / 2 * dim,
-                     dim, t.dq.data() + j0 * dim, dim);
+      multiply<true>(tiles, dim, columns, kBlock / 2, (const Word*)(t.kc.data() + j0), padded / 2, t.z.data(),
+                     columns, t.dq.data() + j0, padded);
     }
-    store_rows(t.dq.data(), job.dq, first, h, n, dim);
+    store_columns(t.dq.data(), job.dq, first, h, n, padded, dim);
   }
   store_rows(t.dk.data(), job.dk, first, kv, n, dim);
   store_rows(t.dv.data(), job.dv, first, kv, n, dim);
