@@ -20,19 +20,19 @@ MAX_SUBJECT = 7  # words
 
 _MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
 _DAY = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
-_TIME = rf"(?:(?:{_DAY}), )?(?:\d{{1,2}} (?:{_MONTH})(?: \d{{4}})?|(?:{_MONTH})(?: \d{{1,2}})?(?:, \d{{4}}| \d{{4}})?|\d{{4}}|{_DAY}(?: (?:morning|afternoon|evening|night))?)"
+TIME = rf"(?:(?:{_DAY}), )?(?:\d{{1,2}} (?:{_MONTH})(?: \d{{4}})?|(?:{_MONTH})(?: \d{{1,2}})?(?:, \d{{4}}| \d{{4}})?|\d{{4}}|{_DAY}(?: (?:morning|afternoon|evening|night))?)"
 _AUX = "was|were|is|are|will be|has been|have been|had been"
 _PART = (
     r"(?:\w+ly )?(?:\w+ed|born|built|held|made|won|found|founded|written|sold|shot|taken|given|known|bought|sent|shown|seen"
     r"|told|led|left|lost|drawn|broken|chosen|hit|cut|put|set|begun|brought|caught|driven|fought|paid|run|spent|struck)"
 )
 _VERB = rf"(?:{'|'.join(PAST)}|\w{{3,}}ed)"
-_NUMBER = (
+NUMBER = (
     r"(?:\d[\d,.]*(?: (?:million|billion|thousand|hundred))?|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
     r"|fifteen|twenty|thirty|forty|fifty|a dozen|hundreds of|thousands of)"
 )
-_ABOUT = r"(?:(?:at least|about|more than|over|some|around|nearly|almost|only|up to|fewer than|less than) )?"
-_NAME = r"(?:[A-Z][\w’'.-]+)(?: (?:[A-Z][\w’'.-]+|of|the|de|von|van|and))*(?<! of)(?<! the)(?<! and)"
+ROUGHLY = r"(?:(?:at least|about|more than|over|some|around|nearly|almost|only|up to|fewer than|less than) )?"
+NAME = r"(?:[A-Z][\w’'.-]+)(?: (?:[A-Z][\w’'.-]+|of|the|de|von|van|and))*(?<! of)(?<! the)(?<! and)"
 _PLACE = r"(?:the )?(?:(?:north|south|east|west|northern|southern|eastern|western|central)\w* )?[A-Z][\w’'-]+(?:,? (?:[A-Z][\w’'-]+|of|the))*(?<! of)(?<! the)"
 _SUBJECT = r"(?P<s>[A-Z][^,;:]*?)"
 _PRONOUN = re.compile(r"^(He|She|It|They)\b")
@@ -84,12 +84,10 @@ def questions(sentence: str, title: str, rng: random.Random) -> list[Question]:
     """
     if not MIN_WORDS <= len(sentence.split()) <= MAX_WORDS or not sentence.endswith("."):
         return []
-    text, lead = sentence[:-1], "it"
-    if found := _PRONOUN.match(text):
-        if not title or found[1] == "They":
-            return []
-        lead = found[1].lower()
-        text = title + text[found.end() :]
+    named = named_subject(sentence[:-1], title)
+    if named is None:
+        return []
+    lead, text = named
     found_all: list[Question] = []
     for rule in RULES:
         for question, span, subject in rule(text, rng):
@@ -99,6 +97,19 @@ def questions(sentence: str, title: str, rng: random.Random) -> list[Question]:
     return found_all
 
 
+def named_subject(text: str, title: str) -> tuple[str, str] | None:
+    """The pronoun at the start ("it" where there is none) and the text with `title` in its place.
+
+    None where the pronoun stands for something that is not known.
+    """
+    found = _PRONOUN.match(text)
+    if not found:
+        return "it", text
+    if not title or found[1] == "They":
+        return None
+    return found[1].lower(), title + text[found.end() :]
+
+
 # --- rules: each yields (question, span, subject) -----------------------------------------------
 
 Made = Iterator[tuple[str, str, str]]
@@ -106,7 +117,7 @@ Made = Iterator[tuple[str, str, str]]
 
 def _passive_when(text: str, rng: random.Random) -> Made:
     m = re.match(
-        rf"^{_SUBJECT} (?P<a>{_AUX}) (?P<p>{_PART})(?P<m>(?: [\w’'-]+){{0,6}}?) (?P<i>in|on|during|since) (?P<t>{_TIME})\b",
+        rf"^{_SUBJECT} (?P<a>{_AUX}) (?P<p>{_PART})(?P<m>(?: [\w’'-]+){{0,6}}?) (?P<i>in|on|during|since) (?P<t>{TIME})\b",
         text,
     )
     if m and _subject(m["s"]):
@@ -116,12 +127,12 @@ def _passive_when(text: str, rng: random.Random) -> Made:
 
 def _passive_by(text: str, rng: random.Random) -> Made:
     m = re.match(
-        rf"^{_SUBJECT} (?P<a>{_AUX}) (?P<p>{_PART})(?P<m>(?: [\w’'-]+){{0,4}}?) by (?P<n>(?:the )?{_NAME})",
+        rf"^{_SUBJECT} (?P<a>{_AUX}) (?P<p>{_PART})(?P<m>(?: [\w’'-]+){{0,4}}?) by (?P<n>(?:the )?{NAME})",
         text,
     )
     if m and _subject(m["s"]):
         if m["a"] in ("was", "were") and m["p"].endswith("ed") and rng.random() < 0.7:
-            yield f"Who {m['p']} {_inside(m['s'])}{m['m']}?", m["n"], m["s"]
+            yield f"Who {m['p']} {in_midsentence(m['s'])}{m['m']}?", m["n"], m["s"]
         else:
             yield f"Who {_turned(m['a'], m['s'])} {m['p']}{m['m']} by?", m["n"], m["s"]
 
@@ -130,27 +141,27 @@ def _where(text: str, rng: random.Random) -> Made:
     m = re.match(
         rf"^{_SUBJECT} (?P<a>{_AUX}) (?P<p>(?:{_PART} )?)(?P<i>in|at|near|on|from) (?P<n>{_PLACE})", text
     )
-    if m and _subject(m["s"]) and not re.match(rf"(?:{_TIME})\b", m["n"]):
+    if m and _subject(m["s"]) and not re.match(rf"(?:{TIME})\b", m["n"]):
         yield f"Where {_turned(m['a'], m['s'])} {m['p']}?".replace(" ?", "?"), f"{m['i']} {m['n']}", m["s"]
     m = re.match(
         rf"^{_SUBJECT} (?P<v>{_VERB})(?P<m>(?: [\w’'-]+){{0,4}}?) (?P<i>in|at|near) (?P<n>{_PLACE})", text
     )
-    if m and _subject(m["s"]) and not re.match(rf"(?:{_TIME})\b", m["n"]):
-        yield f"Where did {_inside(m['s'])} {base_form(m['v'])}{m['m']}?", f"{m['i']} {m['n']}", m["s"]
+    if m and _subject(m["s"]) and not re.match(rf"(?:{TIME})\b", m["n"]):
+        yield f"Where did {in_midsentence(m['s'])} {base_form(m['v'])}{m['m']}?", f"{m['i']} {m['n']}", m["s"]
 
 
 def _active_when(text: str, rng: random.Random) -> Made:
-    m = re.match(rf"^{_SUBJECT} (?P<v>{_VERB})(?P<m>(?: [\w’'-]+){{0,8}}?) (?:in|on) (?P<t>{_TIME})\b", text)
+    m = re.match(rf"^{_SUBJECT} (?P<v>{_VERB})(?P<m>(?: [\w’'-]+){{0,8}}?) (?:in|on) (?P<t>{TIME})\b", text)
     if m and _subject(m["s"]):
         when = rng.choice(
             ("When", "When", "On what date" if re.match(r"\d{1,2} |[A-Z]", m["t"]) else "In what year")
         )
-        yield f"{when} did {_inside(m['s'])} {base_form(m['v'])}{m['m']}?", m["t"], m["s"]
+        yield f"{when} did {in_midsentence(m['s'])} {base_form(m['v'])}{m['m']}?", m["t"], m["s"]
 
 
 def _who_did(text: str, rng: random.Random) -> Made:
     m = re.match(
-        rf"^(?P<s>(?:The )?{_NAME}(?: [a-z]+){{0,2}}?) (?P<v>(?:{_VERB}|is|was|has|will|plans|said))(?P<r>(?: [^\s,;:]+){{2,11}})$",
+        rf"^(?P<s>(?:The )?{NAME}(?: [a-z]+){{0,2}}?) (?P<v>(?:{_VERB}|is|was|has|will|plans|said))(?P<r>(?: [^\s,;:]+){{2,11}})$",
         text,
     )
     if not m or not _subject(m["s"]):
@@ -162,7 +173,7 @@ def _who_did(text: str, rng: random.Random) -> Made:
 
 def _count_subject(text: str, rng: random.Random) -> Made:
     m = re.match(
-        rf"^(?P<q>{_ABOUT}{_NUMBER}) (?P<n>(?:[a-z-]+ ){{0,2}}?[a-z]+s|people|men|women|children)(?: of [A-Za-z]+)? (?P<a>were|are|have|had|will|{_VERB})(?P<r>(?: [^\s,;:]+){{1,10}})",
+        rf"^(?P<q>{ROUGHLY}{NUMBER}) (?P<n>(?:[a-z-]+ ){{0,2}}?[a-z]+s|people|men|women|children)(?: of [A-Za-z]+)? (?P<a>were|are|have|had|will|{_VERB})(?P<r>(?: [^\s,;:]+){{1,10}})",
         text, re.IGNORECASE,
     )  # fmt: skip
     if m:
@@ -171,7 +182,7 @@ def _count_subject(text: str, rng: random.Random) -> Made:
 
 def _count_object(text: str, rng: random.Random) -> Made:
     m = re.match(
-        rf"^{_SUBJECT} (?P<v>has|have|{_VERB}) (?P<q>{_ABOUT}{_NUMBER}) (?P<n>(?:[a-z-]+ )?[a-z]+s|people|men|women|children)(?P<r>(?: (?:in|at|on|for|of) [\w’'-]+(?: [\w’'-]+)?)?)",
+        rf"^{_SUBJECT} (?P<v>has|have|{_VERB}) (?P<q>{ROUGHLY}{NUMBER}) (?P<n>(?:[a-z-]+ )?[a-z]+s|people|men|women|children)(?P<r>(?: (?:in|at|on|for|of) [\w’'-]+(?: [\w’'-]+)?)?)",
         text,
     )
     if m and _subject(m["s"]):
@@ -179,7 +190,7 @@ def _count_object(text: str, rng: random.Random) -> Made:
         do, verb = (
             ("does", "have") if v == "has" else ("do", "have") if v == "have" else ("did", base_form(v))
         )
-        yield f"How many {m['n']} {do} {_inside(m['s'])} {verb}{m['r']}?", f"{m['q']} {m['n']}", m["s"]
+        yield f"How many {m['n']} {do} {in_midsentence(m['s'])} {verb}{m['r']}?", f"{m['q']} {m['n']}", m["s"]
 
 
 def _definition(text: str, rng: random.Random) -> Made:
@@ -195,7 +206,7 @@ def _definition(text: str, rng: random.Random) -> Made:
             )
             else "What"
         )
-        yield f"{who} {m['a']} {_inside(m['s'])}?", m["d"], m["s"]
+        yield f"{who} {m['a']} {in_midsentence(m['s'])}?", m["d"], m["s"]
 
 
 def _object(text: str, rng: random.Random) -> Made:
@@ -204,18 +215,18 @@ def _object(text: str, rng: random.Random) -> Made:
         text,
     )
     if m and _subject(m["s"]) and len(m["r"].split()) <= 9:
-        yield f"What did {_inside(m['s'])} {base_form(m['v'])}{m['r']}?", m["o"], m["s"]
+        yield f"What did {in_midsentence(m['s'])} {base_form(m['v'])}{m['r']}?", m["o"], m["s"]
 
 
 def _role(text: str, rng: random.Random) -> Made:
     for said in re.finditer(
-        rf"\b(?P<d>[Tt]he|[Hh]is|[Hh]er|[Ii]ts|[Tt]heir) (?P<r>(?:[a-z-]+ ){{0,3}}?[a-z-]{{4,}}), (?P<n>{_NAME}),",
+        rf"\b(?P<d>[Tt]he|[Hh]is|[Hh]er|[Ii]ts|[Tt]heir) (?P<r>(?:[a-z-]+ ){{0,3}}?[a-z-]{{4,}}), (?P<n>{NAME}),",
         text,
     ):
         tense = rng.choice(("is", "was"))
         yield f"Who {tense} the {said['r']}?", said["n"], ""
     m = re.match(
-        rf"^The (?P<r>(?:[a-z-]+ ){{0,3}}?[a-z-]{{4,}})(?P<o>(?: of [\w’' -]{{3,40}})?) (?P<a>is|was) (?P<n>{_NAME})\b",
+        rf"^The (?P<r>(?:[a-z-]+ ){{0,3}}?[a-z-]{{4,}})(?P<o>(?: of [\w’' -]{{3,40}})?) (?P<a>is|was) (?P<n>{NAME})\b",
         text,
     )
     if m:
@@ -230,7 +241,7 @@ def _role(text: str, rng: random.Random) -> Made:
 
 def _said(text: str, rng: random.Random) -> Made:
     m = re.match(
-        rf"^(?P<s>(?:The )?{_NAME}(?: [a-z]+)?) (?P<v>said|says|believes|hopes|announced|confirmed|added) (?:that )?(?P<r>[^,;:]{{15,110}})$",
+        rf"^(?P<s>(?:The )?{NAME}(?: [a-z]+)?) (?P<v>said|says|believes|hopes|announced|confirmed|added) (?:that )?(?P<r>[^,;:]{{15,110}})$",
         text,
     )
     if m and _subject(m["s"]):
@@ -239,7 +250,7 @@ def _said(text: str, rng: random.Random) -> Made:
             if m["v"].endswith("s")
             else ("did", "say" if m["v"] == "said" else base_form(m["v"]))
         )
-        yield f"What {do} {_inside(m['s'])} {verb}?", m["r"], m["s"]
+        yield f"What {do} {in_midsentence(m['s'])} {verb}?", m["r"], m["s"]
 
 
 def _why(text: str, rng: random.Random) -> Made:
@@ -255,11 +266,11 @@ def _in_place(text: str, rng: random.Random) -> Made:
     """The sentence itself, its number, date or name asked for where it stands."""
     if len(text.split()) > 20 or _LEADING.match(text):
         return
-    when = re.search(rf"(?<= )(?:in|on) (?P<t>{_TIME})$", text)
+    when = re.search(rf"(?<= )(?:in|on) (?P<t>{TIME})$", text)
     if when:
         yield f"{text[: when.start()]}when?", when["t"], ""
         return
-    m = re.search(rf"(?<= )(?P<q>{_NUMBER}) (?P<n>[a-z]+s)\b", text)
+    m = re.search(rf"(?<= )(?P<q>{NUMBER}) (?P<n>[a-z]+s)\b", text)
     if m:
         yield f"{text[: m.start()]}how many {m['n']}{text[m.end() :]}?", f"{m['q']} {m['n']}", ""
 
@@ -275,7 +286,7 @@ def _subject(name: str) -> bool:
     return len(name.split()) <= MAX_SUBJECT and not _LEADING.match(name) and not _UNFIT.search(name)
 
 
-def _inside(name: str) -> str:
+def in_midsentence(name: str) -> str:
     """A subject inside a sentence: "The bridge" is "the bridge"."""
     return (
         name[0].lower() + name[1:]
@@ -287,7 +298,7 @@ def _inside(name: str) -> str:
 def _turned(aux: str, subject: str) -> str:
     """ "has been" and "the bridge": "has the bridge been"."""
     first, _, rest = aux.partition(" ")
-    return f"{first} {_inside(subject)} {rest}".rstrip()
+    return f"{first} {in_midsentence(subject)} {rest}".rstrip()
 
 
 def _fits(question: str, span: str) -> bool:

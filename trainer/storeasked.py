@@ -16,20 +16,24 @@ from datetime import UTC, datetime
 from engine.prompt import Renderer, reply_messages, rewrite_messages
 from engine.types import Message, Passage, Turn
 from trainer import corpus
+from trainer.cloze import clozes
 from trainer.corpus_questions import Question, clean, questions, sentences
 from trainer.followup_lines import FORMS, PERSON, THING, with_name, with_pronoun
 from trainer.shorter import shorter
 from trainer.skills import systems
 from trainer.skills.case import closed
-from trainer.skills.phrases import UNSAID, styled
+from trainer.skills.phrases import UNSAID, in_few_words, styled
 from trainer.storesink import MAX_TOKENS, Job, Ledger, Sink, rows_of, shortened
+from trainer.swaps import swapped
 from trainer.synonyms import reworded
 
-FILES = (("news_wikinews_en", 1.0), ("prose_wikipedia_en", 0.5))
-MIN_WORDS, MAX_WORDS = 20, 64
+FILES = (("news_wikinews_en", 1.0), ("prose_wikipedia_en", 0.5), ("prose_wikipedia_en_more", 0.5))
+MIN_WORDS, MAX_WORDS, LONGER_WORDS = 20, 64, 120
+LONGER_SHARE = 0.25  # of articles whose paragraphs may be longer
+SWAP_SHARE = 0.5  # of articles told of other people, years and figures
 SPAN_SHARE = 0.7  # of answers that are a few words, whoever is asked
 LONGEST_SENTENCE = 24  # words
-MOST_MORE = 6  # questions behind the first
+MOST_MORE = 7  # questions behind the first
 COMPANY_SHARE = 0.6  # of conversations with other paragraphs, which are asked about too
 WITHHELD_SHARE, STRANGE_SHARE = 0.1, 0.1  # of first questions that cannot be answered
 LEADS = ("{Q}", "{Q}", "{q}", "And {q}", "Ok. {Q}", "Thanks. {Q}", "So {q}")
@@ -43,8 +47,17 @@ class Read:
 
     passage: Passage
     asked: tuple[Question, ...]
+    """In good English, by the rules of `trainer.corpus_questions`."""
+    rough: tuple[Question, ...]
+    """In rough English, by `trainer.cloze`."""
     topic: str
     """The article's subject where it is named in few words, else empty."""
+    held_out: bool = False
+
+    @property
+    def both(self) -> tuple[Question, ...]:
+        """All its questions."""
+        return self.asked + self.rough
 
     @property
     def pronoun(self) -> str:
@@ -56,22 +69,35 @@ class Read:
 
 
 def read(row: corpus.Row, rng: random.Random) -> Iterator[Read]:
-    """The fitting paragraphs of an article, their sentences cut to `MAX_WORDS`."""
+    """The fitting paragraphs of an article, their sentences cut to `MAX_WORDS` or so."""
     title = str(row.get("title", "Article"))
+    held_out = corpus.kept_out(title)
+    paragraphs = [clean(p) for p in corpus.paragraphs(row)[1:]]
+    if rng.random() < SWAP_SHARE:
+        title, *paragraphs = swapped([title, *paragraphs], rng)
     day = row.get("date") or row.get("date_est")
     moment = datetime.fromisoformat(str(day)[:10]).replace(tzinfo=UTC) if day and rng.random() < 0.8 else None
     topic = "" if day or len(title.split()) > 4 or "List" in title else title.split(" (")[0]
-    for paragraph in corpus.paragraphs(row)[1:]:
-        kept: list[str] = []
-        for one in sentences(clean(paragraph)):
-            if sum(len(k.split()) for k in kept) + len(one.split()) > MAX_WORDS:
-                break
-            kept.append(one)
+    most = LONGER_WORDS if rng.random() < LONGER_SHARE else MAX_WORDS
+    for paragraph in paragraphs:
+        kept = _cut(paragraph, most)
         if sum(len(k.split()) for k in kept) < MIN_WORDS:
             continue
         asked = [q for one in kept for q in _some(questions(one, topic, rng), rng)]
-        if asked:
-            yield Read(Passage(" ".join(kept), title, published_at=moment), tuple(asked), topic)
+        rough = [q for one in kept for q in _some(clozes(one, topic, rng), rng)]
+        if asked or rough:
+            passage = Passage(" ".join(kept), title, published_at=moment)
+            yield Read(passage, tuple(asked), tuple(rough), topic, held_out)
+
+
+def _cut(paragraph: str, most: int) -> list[str]:
+    """Its first sentences, up to `most` words."""
+    kept: list[str] = []
+    for one in sentences(paragraph):
+        if sum(len(k.split()) for k in kept) + len(one.split()) > most:
+            break
+        kept.append(one)
+    return kept
 
 
 def _some(found: list[Question], rng: random.Random) -> list[Question]:
@@ -93,7 +119,7 @@ def asked(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
                 if len(others) > 4:
                     strangers = [o for o in others if o.passage.title != one.passage.title]
                     messages = conversation(one, found, strangers, rng)
-                    sink.put(*shortened(messages, renderer), val=corpus.kept_out(one.passage.title))
+                    sink.put(*shortened(messages, renderer), val=one.held_out)
             others.extend(found[:2])
     return sink.close()
 
@@ -110,19 +136,19 @@ def conversation(
     if rng.random() < 0.2:
         who = systems.Persona(rng.choice(corpus.BRIEF))
     brief = who.system in corpus.BRIEF
-    first = rng.choice(one.asked)
+    first = rng.choice(one.both)
     shown, answer = one.passage, _answer(first, brief, rng)
     roll = rng.random()
     if roll < WITHHELD_SHARE and (left := without(one.passage, first)):
         shown, answer = left, rng.choice(UNSAID)
     elif roll < WITHHELD_SHARE + STRANGE_SHARE and (strange := _strange(one, same, others, rng)):
         first, answer = strange, rng.choice(UNSAID)
-    passages, more = [shown], [q for q in one.asked if q.text != first.text and shown is one.passage]
+    passages, more = [shown], [q for q in one.both if q.text != first.text and shown is one.passage]
     if rng.random() < COMPANY_SHARE:
         drawn = rng.sample(list(others), min(rng.choice((1, 1, 2)), len(others)))
         drawn = [o for o in drawn if first.span.lower() not in o.passage.text.lower()]
         passages += [o.passage for o in drawn]
-        more += [q for o in drawn for q in o.asked if q.text != first.text]
+        more += [q for o in drawn for q in o.both if q.text != first.text]
     rng.shuffle(passages)
     question = styled(rng, _worded(first, rng), who.name)
     messages = list(closed(reply_messages(who.system, (), question, passages), answer))
@@ -147,8 +173,8 @@ def without(passage: Passage, asked: Question) -> Passage | None:
 
 def _strange(one: Read, same: Sequence[Read], others: Sequence[Read], rng: random.Random) -> Question | None:
     """A question that another paragraph answers and this one does not; None where there is none."""
-    found = [q for o in same if o is not one for q in o.asked] if rng.random() < 0.5 else []
-    found = found or [q for o in rng.sample(list(others), min(2, len(others))) for q in o.asked]
+    found = [q for o in same if o is not one for q in o.both] if rng.random() < 0.5 else []
+    found = found or [q for o in rng.sample(list(others), min(2, len(others))) for q in o.both]
     found = [q for q in found if q.span.lower() not in one.passage.text.lower()]
     return rng.choice(found) if found else None
 
@@ -162,7 +188,7 @@ def _answer(q: Question, brief: bool, rng: random.Random) -> str:
     whole = q.subject and q.sentence.startswith(q.subject) and len(q.sentence.split()) <= LONGEST_SENTENCE
     if whole and not brief and rng.random() > SPAN_SHARE:
         return q.sentence
-    return corpus.in_few_words(q.span, brief)
+    return in_few_words(q.span, brief)
 
 
 def follow_ups(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
@@ -176,7 +202,7 @@ def follow_ups(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
                 None, (follow_up(one, rng), next_of_person(one, rng), next_of_topic(one, rng))
             ):
                 done = renderer.render(made)
-                sink.put(done.ids, done.mask, corpus.kept_out(one.passage.title))
+                sink.put(done.ids, done.mask, one.held_out)
     return sink.close()
 
 

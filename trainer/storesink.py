@@ -32,7 +32,7 @@ class Sizes:
     grounded_long: int = 3_000_000
     tools: int = 4_000_000
     exams: int = 8_000_000
-    asked: int = 6_000_000
+    asked: int = 12_000_000
     follow_ups: int = 1_000_000
     rewrite_rows: int = 12_000
     wiki_rows: int = 9_000

@@ -27,6 +27,24 @@ MEN = listed(
     Simon Stefan Sven Theo Thomas Tom Victor Viktor Walter Will Yusuf
     """
 )
+FIRST_NAMES = frozenset(WOMEN + MEN) | frozenset(
+    listed(
+        """
+        John William James George Charles Robert Thomas Henry David Michael Richard Joseph Edward Peter Paul
+        Mary Mark Stephen Steven Andrew Daniel Martin Francis Frank Frederick Arthur Albert Alexander Walter
+        Louis Samuel Benjamin Elizabeth Anne Margaret Sarah Jane Catherine Alice Helen Barbara Susan
+        Jennifer Barack Bill Hillary Tony Gordon Vladimir Nicolas Angela Kofi Ariel Mahmoud Saddam Osama
+        Silvio Jacques Gerhard Hugo Fidel Nelson Kevin Brian Scott Jason Eric Patrick Philip Simon Adam Alan
+        Ben Chris Christopher Matthew Anthony Donald Ronald Kenneth Roger Jimmy Johnny Billy Bob Jim Tom
+        Jack Harry Fred Sam Joe Mike Steve Jeff Greg Ian Neil Karl Hans Johann Friedrich Wilhelm Otto Pierre
+        Jean Juan Carlos Jose Antonio Pedro Luis Mohammed Ali Ahmed Hassan Ibrahim Abdul Yasser Kim Emily
+        Emma Julia Laura Lisa Linda Nancy Ruth Rose Grace Victoria Diana Charlotte Caroline Sophia Isabella
+        Maria
+        """
+    )
+)
+"""By which a person is told from other names in capitals."""
+
 SURNAMES = listed(
     """
     Adams Alvarez Bailey Baker Banerjee Barnes Becker Bennett Berg Black Bishop Brandt Brooks Burke
