@@ -21,10 +21,9 @@ from engine.prompt import REWRITE_SYSTEM, reply_messages
 from engine.types import Message, Passage
 from trainer.corpus_questions import sentences
 from trainer.skills import systems
-from trainer.skills.phrases import UNSAID
+from trainer.skills.phrases import UNSAID, in_few_words
 
 Row = dict[str, Any]
-LEAD = "That would be "
 LONGEST_SENTENCE = 36  # words; a longer one is not given as an answer
 CROPPED_WORDS = 48  # about as many are left of a paragraph that is cut to what news chunks look like
 VAL_SHARE = 60  # one paragraph or dialogue in this many is kept for evaluation
@@ -161,16 +160,6 @@ def grounded(row: Row, rng: random.Random, dress: Dress | None = None) -> Ground
     who = rng.choice(BRIEF) if brief and not as_persona else systems.persona(rng, plain_share=0.4).system
     made = tuple(Passage(t, rng.choice(UNTITLED)) for t in texts)
     return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer)
-
-
-def in_few_words(span: str, brief: bool = False) -> str:
-    """The words of the answer as a reply: bare for an assistant told to be brief, else with a lead.
-
-    Behind the lead the words stand as in the passage, in mid-sentence, so that they are the same
-    tokens; and whether to answer at all is one decision, made before which words.
-    """
-    span = span.strip().rstrip(".")
-    return f"{span[0].upper()}{span[1:]}." if brief else f"{LEAD}{span}."
 
 
 def cropped(text: str, told: str, rng: random.Random) -> str:

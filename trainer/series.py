@@ -16,7 +16,7 @@ from trainer import corpus
 from trainer.corpus_questions import sentences
 from trainer.skills import systems
 from trainer.skills.case import closed
-from trainer.skills.phrases import UNSAID, styled
+from trainer.skills.phrases import UNSAID, in_few_words, styled
 
 MOST_WORDS = 170  # of what is shown
 MOST_QUESTIONS, MOST_OF_WHOLE = 8, 5
@@ -96,7 +96,7 @@ def _conversation(
         elif not brief and 0 < len(told.split()) <= corpus.LONGEST_SENTENCE and rng.random() < SENTENCE_SHARE:
             answer = told
         else:
-            answer = corpus.in_few_words(words, brief)
+            answer = in_few_words(words, brief)
         if not messages:
             messages += closed(
                 reply_messages(who.system, (), styled(rng, question, who.name), passages), answer

@@ -14,9 +14,9 @@ from engine.types import Passage
 from trainer.skills import systems
 from trainer.skills.case import Case, closed, template
 from trainer.skills.entities import Entities
-from trainer.skills.phrases import styled
+from trainer.skills.phrases import in_few_words, styled
 from trainer.skills.scenario import scenario, subject
-from trainer.skills.scenes import make, moment, write
+from trainer.skills.scenes import FEW_WORDS_SHARE, make, moment, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
     if rng.random() < 0.3:
         passages.append(write(make(rng, e), rng, moment(e, rng.randrange(700)), entities=e))
     rng.shuffle(passages)
-    answer = who.fill(change.answer, new)
+    answer = in_few_words(new) if rng.random() < FEW_WORDS_SHARE else who.fill(change.answer, new)
     persona = systems.persona(rng, held_out, plain_share=0.4)
     question = styled(rng, who.fill(template(rng, change.asks, held_out)), persona.name)
     return Case(

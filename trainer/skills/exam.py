@@ -92,7 +92,7 @@ def moved(rng: random.Random, held_out: bool = False) -> Case:
     elif rng.random() < 0.4:
         passages.append(write(like(item, rng, e), rng, moment(e, -rng.randrange(40)), entities=e))
     rng.shuffle(passages)
-    asked = [(item.ask(0, rng, held_out), item.answer(0, rng), item.values[0])]
+    asked = [(item.ask(0, rng, held_out), item.reply(0, rng), item.values[0])]
     return _conversation("moved", passages, asked, rng, held_out)
 
 
@@ -124,7 +124,7 @@ def history(rng: random.Random, held_out: bool = False) -> Case:
         passages += [write(i, rng, moment(e, d), entities=e) for i, d in zip((old, item), days, strict=True)]
         items.append(item)
     rng.shuffle(passages)
-    asked = [(i.ask(0, rng, held_out), i.answer(0, rng), i.values[0]) for i in items]
+    asked = [(i.ask(0, rng, held_out), i.reply(0, rng), i.values[0]) for i in items]
     return _conversation("history", passages, asked, rng, held_out)
 
 
@@ -170,7 +170,7 @@ def _question(
 ) -> tuple[str, str, str]:
     """Question, answer and what the answer must hold."""
     if told:
-        return item.ask(n, rng, held_out), item.answer(n, rng), item.values[n]
+        return item.ask(n, rng, held_out), item.reply(n, rng), item.values[n]
     clause = item.subject.fill(item.facts[n].clause)
     answer = unknown(rng, forms, clause, item.subject.name)
     return item.ask(n, rng, held_out), answer, "know"

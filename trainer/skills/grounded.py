@@ -12,9 +12,9 @@ from trainer.skills import words as w
 from trainer.skills.beliefs import BELIEFS, ORDERS
 from trainer.skills.case import Case, closed, template
 from trainer.skills.entities import Entities
-from trainer.skills.phrases import BLANK, CHAT, NOTHING, UNKNOWN, styled, unknown
+from trainer.skills.phrases import BLANK, CHAT, NOTHING, UNKNOWN, in_few_words, styled, unknown
 from trainer.skills.scenario import Scenario, sentence
-from trainer.skills.scenes import SCENES, Item, make, moment, pronounced, write
+from trainer.skills.scenes import FEW_WORDS_SHARE, SCENES, Item, make, moment, pronounced, write
 
 NOUN_SHARE = 0.15
 """Of questions that say "the bridge" for the Harlow Bridge, where only one is told of."""
@@ -48,7 +48,7 @@ def newest(rng: random.Random, held_out: bool) -> Case:
     rng.shuffle(passages)
     last = items[-1]
     return _case(
-        "newest", rng, passages, last.ask(0, rng, held_out), last.answer(0, rng), last.values, held_out
+        "newest", rng, passages, last.ask(0, rng, held_out), last.reply(0, rng), last.values, held_out
     )
 
 
@@ -141,7 +141,9 @@ def belief(rng: random.Random, held_out: bool) -> Case:
     if rng.random() < 0.5:
         passages.append(write(make(rng, e), rng, moment(e), entities=e))
     rng.shuffle(passages)
-    return _case("belief", rng, passages, question, answer.replace("{v}", value), (value,), held_out)
+    whole = answer.replace("{v}", value)
+    reply = in_few_words(value) if rng.random() < FEW_WORDS_SHARE else whole
+    return _case("belief", rng, passages, question, reply, (value,), held_out)
 
 
 def series(rng: random.Random, held_out: bool) -> Case:
@@ -155,13 +157,13 @@ def series(rng: random.Random, held_out: bool) -> Case:
     asked = [(item, n) for item in items for n in range(len(item.facts))]
     rng.shuffle(asked)
     first, n = asked[0]
-    case = _case("series", rng, passages, first.ask(n, rng, held_out), first.answer(n, rng), (), held_out)
+    case = _case("series", rng, passages, first.ask(n, rng, held_out), first.reply(n, rng), (), held_out)
     messages, last = list(case.messages), (first, n)
     for item, n in asked[1 : rng.choice((2, 3, 4))]:
         question = item.ask(n, rng, held_out)
         if item is last[0] and rng.random() < 0.5:
             question = pronounced(item, question)
-        messages += closed([Message("user", question)], item.answer(n, rng))
+        messages += closed([Message("user", question)], item.reply(n, rng))
         last = (item, n)
     return Case("grounded", "series", tuple(messages), (last[0].values[last[1]],))
 
@@ -188,7 +190,7 @@ def injection(rng: random.Random, held_out: bool) -> Case:
         rng,
         passages,
         item.ask(i, rng, held_out),
-        item.answer(i, rng),
+        item.reply(i, rng),
         item.values[i : i + 1],
         held_out,
     )
@@ -196,7 +198,7 @@ def injection(rng: random.Random, held_out: bool) -> Case:
 
 KINDS: tuple[tuple[Callable[[random.Random, bool], Case], int], ...] = (
     (single, 34), (twins, 16), (series, 12), (newest, 8), (older, 3), (both, 3), (summary, 4), (absent_fact, 9),
-    (absent_subject, 8), (ungrounded, 4), (belief, 3), (injection, 3),
+    (absent_subject, 8), (ungrounded, 4), (belief, 8), (injection, 3),
 )  # fmt: skip
 
 
@@ -218,7 +220,7 @@ def _asked(kind: str, rng: random.Random, e: Entities, items: list[Item], held_o
     question = item.ask(i, rng, held_out)
     if rng.random() < NOUN_SHARE and all(x.scene is not item.scene for x in items[1:]):
         question = question.replace(item.subject.name, f"the {item.scene.noun}")
-    return _case(kind, rng, passages, question, item.answer(i, rng), item.values[i : i + 1], held_out)
+    return _case(kind, rng, passages, question, item.reply(i, rng), item.values[i : i + 1], held_out)
 
 
 def _case(

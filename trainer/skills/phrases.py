@@ -1,4 +1,4 @@
-"""Ways to ask, and ways to say that one does not know."""
+"""Ways to ask, to answer in a few words, and to say that one does not know."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from trainer.skills.case import template
 
+LEAD = "That would be "
 UNKNOWN = (
     "I don't know; the context doesn't say {clause}.",
     "I don't know. The news I have doesn't say {clause}.",
@@ -77,3 +78,13 @@ def styled(rng: random.Random, question: str, name: str) -> str:
     if roll < 0.24:
         return (question[0].lower() + question[1:]).rstrip("?")
     return question
+
+
+def in_few_words(span: str, brief: bool = False) -> str:
+    """The words of the answer as a reply: bare for an assistant told to be brief, else with a lead.
+
+    Behind the lead the words stand as in the passage, in mid-sentence, so that they are the same
+    tokens; and whether to answer at all is one decision, made before which words.
+    """
+    span = span.strip().rstrip(".")
+    return f"{span[0].upper()}{span[1:]}." if brief else f"{LEAD}{span}."

@@ -10,8 +10,12 @@ from engine.types import Passage
 from trainer.skills import scenes_business, scenes_events, scenes_news, scenes_places, scenes_society
 from trainer.skills.case import template
 from trainer.skills.entities import Entities
+from trainer.skills.phrases import in_few_words
 from trainer.skills.scenario import Fact, Scenario, Subject, subject
 
+FEW_WORDS_SHARE = 0.65
+"""A sentence begins with the question's own words, and a small model that does not know the kind of fact goes
+on with words of its own; a few words are the passage's."""
 SCENES: tuple[Scenario, ...] = (
     scenes_places.SCENES
     + scenes_events.SCENES
@@ -39,6 +43,12 @@ class Item:
         answers = self.facts[index].answers
         text = answers[0] if rng.random() < 0.7 else rng.choice(answers)
         return self.subject.fill(text, self.values[index])
+
+    def reply(self, index: int, rng: random.Random) -> str:
+        """What is answered from passages: a few words more often than a sentence."""
+        if rng.random() < FEW_WORDS_SHARE:
+            return in_few_words(self.values[index])
+        return self.answer(index, rng)
 
 
 def make(
