@@ -12,10 +12,12 @@ from trainer.skills.case import template
 from trainer.skills.entities import Entities
 from trainer.skills.phrases import in_few_words
 from trainer.skills.scenario import Fact, Scenario, Subject, subject
+from trainer.synonyms import reworded
 
 FEW_WORDS_SHARE = 0.65
 """A sentence begins with the question's own words, and a small model that does not know the kind of fact goes
 on with words of its own; a few words are the passage's."""
+REWORDED_SHARE = 0.35
 SCENES: tuple[Scenario, ...] = (
     scenes_places.SCENES
     + scenes_events.SCENES
@@ -35,8 +37,11 @@ class Item:
     values: tuple[str, ...]
 
     def ask(self, index: int, rng: random.Random, held_out: bool = False) -> str:
-        """A question for one of its facts."""
-        return self.subject.fill(template(rng, self.facts[index].asks, held_out))
+        """A question for one of its facts; in training now and then with synonyms for its words."""
+        asked = template(rng, self.facts[index].asks, held_out)
+        if not held_out and rng.random() < REWORDED_SHARE:
+            asked = reworded(asked, rng)
+        return self.subject.fill(asked)
 
     def answer(self, index: int, rng: random.Random) -> str:
         """The answer in a full sentence; pronouns are rarer than names."""
