@@ -21,8 +21,9 @@ from trainer.skills.phrases import UNSAID, in_few_words, styled
 MOST_WORDS = 170  # of what is shown
 MOST_QUESTIONS, MOST_OF_WHOLE = 8, 5
 WHOLE_SHARE = 0.15  # of paragraphs that are shown whole
-ABSENT_SHARE = 0.2  # of questions whose sentence was cut away that are asked all the same
+ABSENT_SHARE = 0.5  # of questions whose sentence was cut away that are asked all the same
 COMPANY_SHARE = 0.6  # of conversations with a second paragraph
+STRANGE_SHARE = 0.5  # of the others that are asked a question on another paragraph
 SENTENCE_SHARE = 0.08  # of answers that are the whole sentence
 BRIEF_SHARE = 0.3  # of conversations with an assistant told to be brief
 
@@ -45,6 +46,10 @@ def series(
             if len(shown.split()) + len(other.split()) <= MOST_WORDS:
                 passages.append(Passage(other, rng.choice(corpus.UNTITLED)))
                 asked += more
+        elif others and rng.random() < STRANGE_SHARE:  # asked of what is not shown
+            asked += [
+                (q, "", "") for q, words, _ in _drawn(_mixed(others, rng), rng)[1][:1] if words not in shown
+            ]
         rng.shuffle(passages)
         rng.shuffle(asked)
         yield _conversation(passages, asked[:MOST_QUESTIONS], rng)

@@ -35,7 +35,8 @@ SPAN_SHARE = 0.7  # of answers that are a few words, whoever is asked
 LONGEST_SENTENCE = 24  # words
 MOST_MORE = 7  # questions behind the first
 COMPANY_SHARE = 0.6  # of conversations with other paragraphs, which are asked about too
-WITHHELD_SHARE, STRANGE_SHARE = 0.1, 0.1  # of first questions that cannot be answered
+WITHHELD_SHARE, STRANGE_SHARE = 0.15, 0.15  # of first questions that cannot be answered
+STRANGE_MORE = 0.2  # of the questions behind it that cannot
 LEADS = ("{Q}", "{Q}", "{q}", "And {q}", "Ok. {Q}", "Thanks. {Q}", "So {q}")
 OPENERS = ("Tell me about {t}.", "What do you know about {t}?", "{t}", "Have you heard of {t}?")
 _PERSON = re.compile(r"[A-Z][\w.’'-]+(?: [A-Z][\w.’'-]+){1,2}")
@@ -152,8 +153,13 @@ def conversation(
     rng.shuffle(passages)
     question = styled(rng, _worded(first, rng), who.name)
     messages = list(closed(reply_messages(who.system, (), question, passages), answer))
+    told = " ".join(p.text for p in passages).lower()
     for q in rng.sample(more, min(len(more), MOST_MORE)):
-        messages += closed([Message("user", _worded(q, rng))], _answer(q, brief, rng))
+        answer = _answer(q, brief, rng)
+        if rng.random() < STRANGE_MORE and (strange := _strange(one, same, others, rng)):
+            if strange.span.lower() not in told:
+                q, answer = strange, rng.choice(UNSAID)
+        messages += closed([Message("user", _worded(q, rng))], answer)
     return tuple(messages)
 
 

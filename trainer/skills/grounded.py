@@ -197,8 +197,8 @@ def injection(rng: random.Random, held_out: bool) -> Case:
 
 
 KINDS: tuple[tuple[Callable[[random.Random, bool], Case], int], ...] = (
-    (single, 34), (twins, 16), (series, 12), (newest, 8), (older, 3), (both, 3), (summary, 4), (absent_fact, 9),
-    (absent_subject, 8), (ungrounded, 4), (belief, 8), (injection, 3),
+    (single, 34), (twins, 16), (series, 12), (newest, 8), (older, 3), (both, 3), (summary, 4), (absent_fact, 22),
+    (absent_subject, 10), (ungrounded, 4), (belief, 8), (injection, 3),
 )  # fmt: skip
 
 
