@@ -156,9 +156,9 @@ def conversation(
     told = " ".join(p.text for p in passages).lower()
     for q in rng.sample(more, min(len(more), MOST_MORE)):
         answer = _answer(q, brief, rng)
-        if rng.random() < STRANGE_MORE and (strange := _strange(one, same, others, rng)):
-            if strange.span.lower() not in told:
-                q, answer = strange, rng.choice(UNSAID)
+        strange = _strange(one, same, others, rng) if rng.random() < STRANGE_MORE else None
+        if strange and strange.span.lower() not in told:
+            q, answer = strange, rng.choice(UNSAID)
         messages += closed([Message("user", _worded(q, rng))], answer)
     return tuple(messages)
 
