@@ -37,6 +37,8 @@ CONTEXT_RULE = (
     "The context is newer than your memory: where they differ, trust the context. "
     "If it does not hold the answer, say that you don't know."
 )
+POSSIBLE = "Possible answers: "
+NONE_FOUND = "none found"
 QUESTION = "Question: "
 MAX_AHEAD_CHARS = 300
 """Of a long question this much stands before the passages too."""
@@ -127,8 +129,25 @@ def _moment(when: datetime | None) -> datetime:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
+def possible_answers(passages: Sequence[Passage]) -> str:
+    """What a reader found in the passages, by their numbers in the prompt; empty where nobody looked.
+
+    `Possible answers: [1] the autumn of 2028; [3] 2027` on one line of its own.
+    """
+    if all(p.found is None for p in passages):
+        return ""
+    found = [
+        f"[{i}] {' '.join(clean_text(p.found).split())}"
+        for i, p in enumerate(newest_first(passages), 1)
+        if p.found
+    ]
+    return f"{POSSIBLE}{'; '.join(found) or NONE_FOUND}\n"
+
+
 def grounded_question(passages: Sequence[Passage], question: str) -> str:
     """The last user turn: question, passages newest first, the rule that the context wins, question.
+
+    What a reader found in the passages stands before the second question.
 
     A causal model reads each passage once and knows then only what stands before it; told the
     question first, it can mark the answer as it reads. Source: query-aware contextualization in
@@ -136,7 +155,8 @@ def grounded_question(passages: Sequence[Passage], question: str) -> str:
     """
     lines = "\n".join(passage_line(i, p) for i, p in enumerate(newest_first(passages), 1))
     ahead = " ".join(question.split())[:MAX_AHEAD_CHARS]
-    return f"{QUESTION}{ahead}\n\n{CONTEXT_HEAD}\n{lines}\n\n{CONTEXT_RULE}\n\n{QUESTION}{question}"
+    found = possible_answers(passages)
+    return f"{QUESTION}{ahead}\n\n{CONTEXT_HEAD}\n{lines}\n\n{CONTEXT_RULE}\n\n{found}{QUESTION}{question}"
 
 
 def reply_messages(

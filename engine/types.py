@@ -1,6 +1,6 @@
 """The values that cross the seams, and the seams themselves.
 
-All values are frozen. The Protocols are small on purpose: History, Retriever and Generator are
+All values are frozen. The Protocols are small on purpose: History, Retriever, Reader and Generator are
 what the engine needs from the outside, and `engine.fakes` ships a working fake of each.
 This module knows nothing of any platform, database, vector store or model.
 """
@@ -111,6 +111,8 @@ class Passage:
     score: float = 0.0
     """Similarity blended with recency; passages are ordered by it."""
     id: str = ""
+    found: str | None = None
+    """Its words that the reader takes for the answer; empty: it sees none; None: nobody has looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,7 @@ class Result:
     sources: tuple[Passage, ...]
     adapters: tuple[AdapterInfo, ...]
     timings_ms: Mapping[str, float]
-    """Milliseconds by stage: save, decide, rewrite, retrieve, first_token, generate, total."""
+    """Milliseconds by stage: save, decide, rewrite, retrieve, read, first_token, generate, total."""
     finish: FinishReason = "stop"
     note: str = ""
     """Anything /why should tell, such as "the index was unreachable"; empty when all went well."""
@@ -296,6 +298,13 @@ class Retriever(Protocol):
 
     async def search(self, query: str, now: datetime) -> Sequence[Passage]:
         """The best passages for a query, best first, never more than k. Raises RetrievalError."""
+
+
+class Reader(Protocol):
+    """What the engine may have look for an answer in the passages before the model does."""
+
+    async def read(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+        """The same passages in order, each with what was `found` in it. Raises RetrievalError."""
 
 
 class Generator(Protocol):

@@ -20,6 +20,7 @@ from typing import Any
 from engine.prompt import REWRITE_SYSTEM, reply_messages
 from engine.types import Message, Passage
 from trainer.corpus_questions import sentences
+from trainer.pointers import UNREAD_SHARE, read
 from trainer.skills import systems
 from trainer.skills.phrases import UNSAID, in_few_words
 
@@ -84,6 +85,8 @@ class Grounded:
     gold: tuple[bool, ...]
     question: str
     answer: str
+    words: str | None = None
+    """Those of the passages that answer; empty where none do, None where the answer is no words of theirs."""
 
     def messages(self, keep: int, rng: random.Random) -> tuple[Message, ...]:
         """The conversation with the gold passages and others up to `keep`, in random order."""
@@ -92,6 +95,8 @@ class Grounded:
             : max(0, keep - len(chosen))
         ]
         rng.shuffle(chosen)
+        if self.words is not None and rng.random() > UNREAD_SHARE:
+            chosen = read(chosen, (self.words,), rng)
         return (
             *reply_messages(self.system, (), self.question, chosen),
             Message("assistant", self.answer, trained=True),
@@ -144,7 +149,8 @@ def grounded(row: Row, rng: random.Random, dress: Dress | None = None) -> Ground
     if not spans:
         who = systems.persona(rng, plain_share=0.6).system
         made = tuple(passage(t, rng) for t in texts)
-        return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer)
+        words = None if answered else ""
+        return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer, words)
     dress = dress or Dress()
     gold, told = min(cited, default=-1), ""
     if gold >= 0:
@@ -152,14 +158,15 @@ def grounded(row: Row, rng: random.Random, dress: Dress | None = None) -> Ground
     if rng.random() < dress.cropped:
         texts = [cropped(t, told if i == gold else "", rng) for i, t in enumerate(texts)]
     brief = rng.random() >= dress.spoken
+    words = answer if answered else ""
     as_persona = rng.random() < dress.sentence and (told or not answered)
     if told and rng.random() < dress.withheld and (left := texts[gold].replace(told, "").strip()):
-        texts[gold], answer = " ".join(left.split()), rng.choice(UNSAID)
+        texts[gold], answer, words = " ".join(left.split()), rng.choice(UNSAID), ""
     elif answered:
         answer = told if as_persona else in_few_words(answer, brief)
     who = rng.choice(BRIEF) if brief and not as_persona else systems.persona(rng, plain_share=0.4).system
     made = tuple(Passage(t, rng.choice(UNTITLED)) for t in texts)
-    return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer)
+    return Grounded(who, made, tuple(i in cited for i in range(len(texts))), question, answer, words)
 
 
 def cropped(text: str, told: str, rng: random.Random) -> str:

@@ -14,6 +14,7 @@ from engine.prompt import reply_messages
 from engine.types import Message, Passage
 from trainer import corpus
 from trainer.corpus_questions import sentences
+from trainer.pointers import UNREAD_SHARE, asked_again, read
 from trainer.skills import systems
 from trainer.skills.case import closed
 from trainer.skills.phrases import UNSAID, in_few_words, styled
@@ -95,6 +96,7 @@ def _conversation(
     brief = rng.random() < BRIEF_SHARE
     who = systems.Persona(rng.choice(corpus.BRIEF)) if brief else systems.persona(rng, plain_share=0.4)
     messages: list[Message] = []
+    reading = rng.random() > UNREAD_SHARE
     for question, words, told in asked:
         if not words:
             answer = rng.choice(UNSAID)
@@ -103,9 +105,9 @@ def _conversation(
         else:
             answer = in_few_words(words, brief)
         if not messages:
-            messages += closed(
-                reply_messages(who.system, (), styled(rng, question, who.name), passages), answer
-            )
+            shown = read(passages, (words,), rng) if reading else passages
+            messages += closed(reply_messages(who.system, (), styled(rng, question, who.name), shown), answer)
         else:
-            messages += closed([Message("user", question)], answer)
+            turn = asked_again(passages, (words,), question, rng) if reading else Message("user", question)
+            messages += closed([turn], answer)
     return tuple(messages)

@@ -19,6 +19,8 @@ from trainer import corpus
 from trainer.cloze import clozes
 from trainer.corpus_questions import Question, clean, questions, sentences
 from trainer.followup_lines import FORMS, PERSON, THING, with_name, with_pronoun
+from trainer.pointers import UNREAD_SHARE, asked_again
+from trainer.pointers import read as pointed
 from trainer.shorter import shorter
 from trainer.skills import systems
 from trainer.skills.case import closed
@@ -138,12 +140,13 @@ def conversation(
         who = systems.Persona(rng.choice(corpus.BRIEF))
     brief = who.system in corpus.BRIEF
     first = rng.choice(one.both)
-    shown, answer = one.passage, _answer(first, brief, rng)
+    values: tuple[str, ...]
+    shown, answer, values = one.passage, _answer(first, brief, rng), (first.span,)
     roll = rng.random()
     if roll < WITHHELD_SHARE and (left := without(one.passage, first)):
-        shown, answer = left, rng.choice(UNSAID)
+        shown, answer, values = left, rng.choice(UNSAID), ()
     elif roll < WITHHELD_SHARE + STRANGE_SHARE and (strange := _strange(one, same, others, rng)):
-        first, answer = strange, rng.choice(UNSAID)
+        first, answer, values = strange, rng.choice(UNSAID), ()
     passages, more = [shown], [q for q in one.both if q.text != first.text and shown is one.passage]
     if rng.random() < COMPANY_SHARE:
         drawn = rng.sample(list(others), min(rng.choice((1, 1, 2)), len(others)))
@@ -151,19 +154,23 @@ def conversation(
         passages += [o.passage for o in drawn]
         more += [q for o in drawn for q in o.both if q.text != first.text]
     rng.shuffle(passages)
-    question = styled(rng, _worded(first, rng), who.name)
-    messages = list(closed(reply_messages(who.system, (), question, passages), answer))
+    question = styled(rng, worded(first, rng), who.name)
+    reading = rng.random() > UNREAD_SHARE
+    first_read = pointed(passages, values, rng) if reading else passages
+    messages = list(closed(reply_messages(who.system, (), question, first_read), answer))
     told = " ".join(p.text for p in passages).lower()
     for q in rng.sample(more, min(len(more), MOST_MORE)):
-        answer = _answer(q, brief, rng)
+        answer, values = _answer(q, brief, rng), (q.span,)
         strange = _strange(one, same, others, rng) if rng.random() < STRANGE_MORE else None
         if strange and strange.span.lower() not in told:
-            q, answer = strange, rng.choice(UNSAID)
-        messages += closed([Message("user", _worded(q, rng))], answer)
+            q, answer, values = strange, rng.choice(UNSAID), ()
+        question = worded(q, rng)
+        turn = asked_again(passages, values, question, rng) if reading else Message("user", question)
+        messages += closed([turn], answer)
     return tuple(messages)
 
 
-def _worded(q: Question, rng: random.Random) -> str:
+def worded(q: Question, rng: random.Random) -> str:
     """The question as someone might put it who has not read the sentence."""
     return reworded(shorter(q.text, rng), rng)
 

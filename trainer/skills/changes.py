@@ -7,10 +7,12 @@ they say that a date was put off, that one person took over from another, that a
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.prompt import reply_messages
 from engine.types import Passage
+from trainer.pointers import UNREAD_SHARE, read
 from trainer.skills import systems
 from trainer.skills.case import Case, closed, template
 from trainer.skills.entities import Entities
@@ -131,11 +133,36 @@ CHANGES: tuple[Change, ...] = (
             "{S} has joined {v}.|{S} left {o} for {v}.|{v} has hired {s} away from {o}.|{S} now works for {v}.",
             "{S} works for {v}."),
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A question on something that changed, with the reports of it."""
+
+    passages: Sequence[Passage]
+    question: str
+    answer: str
+    new: str
+    old: str
+
+
 TITLES = ("{s}", "News about {s}", "{s} in the news", "{s}: what is new", "Report")
 
 
 def generate(rng: random.Random, held_out: bool = False) -> Case:
-    """What held before and what holds now, or now and then the newer report alone."""
+    """What held before and what holds now, or now and then the newer report alone, as a conversation."""
+    asked = drawn(rng, held_out)
+    passages = asked.passages
+    if rng.random() > UNREAD_SHARE:
+        passages = read(passages, (asked.new, asked.old), rng)
+    persona = systems.persona(rng, held_out, plain_share=0.4)
+    question = styled(rng, asked.question, persona.name)
+    messages = closed(reply_messages(persona.system, (), question, passages), asked.answer)
+    return Case("grounded", "changed", messages, (asked.new,))
+
+
+def drawn(rng: random.Random, held_out: bool = False) -> Changed:
+    """A subject, what changed about it, and the question for it."""
     e = Entities(rng, held_out)
     change = rng.choice(CHANGES)
     who = subject(scenario("thing", change.names, "News"), e, rng)
@@ -152,11 +179,8 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
         passages.append(write(make(rng, e), rng, moment(e, rng.randrange(700)), entities=e))
     rng.shuffle(passages)
     answer = in_few_words(new) if rng.random() < FEW_WORDS_SHARE else who.fill(change.answer, new)
-    persona = systems.persona(rng, held_out, plain_share=0.4)
-    question = styled(rng, who.fill(template(rng, change.asks, held_out)), persona.name)
-    return Case(
-        "grounded", "changed", closed(reply_messages(persona.system, (), question, passages), answer), (new,)
-    )
+    question = who.fill(template(rng, change.asks, held_out))
+    return Changed(passages, question, answer, new, old)
 
 
 def _passage(said: str, name: str, rng: random.Random, e: Entities, day: int) -> Passage:

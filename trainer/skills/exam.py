@@ -7,10 +7,12 @@ from is answers: which subject, which of its facts, and whether it is told at al
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from engine.prompt import reply_messages
 from engine.types import Message, Passage
+from trainer.pointers import UNREAD_SHARE, asked_again, read
 from trainer.skills import systems
 from trainer.skills.case import Case, closed
 from trainer.skills.entities import Entities
@@ -20,6 +22,7 @@ from trainer.skills.scenario import Scenario, sentence
 from trainer.skills.scenes import Item, make, moment, write
 
 MOST_QUESTIONS = 8
+ABSENT = "know"  # of "I don't know"
 BEFORE_NOW = {
     "future": (
         "It had been planned for {o}.", "The first date was {o}.", "At first {o} had been announced.",
@@ -36,7 +39,23 @@ BEFORE_NOW = {
 """How a passage names the value that no longer holds, by kind of value."""
 
 
-def exam(rng: random.Random, held_out: bool = False) -> Case:
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """Passages and what is asked of them."""
+
+    kind: str
+    passages: Sequence[Passage]
+    asked: Sequence[tuple[str, str, str]]
+    """Question, answer, and the value that answers, or `ABSENT`."""
+    before: Mapping[str, str] = field(default_factory=dict)
+    """What held before a value, where passages tell that too."""
+
+    def told(self, value: str) -> tuple[str, ...]:
+        """What passages may hold that answers the question after `value`, now or before."""
+        return () if value == ABSENT else (value, *filter(None, (self.before.get(value),)))
+
+
+def exam(rng: random.Random, held_out: bool = False) -> Exam:
     """One to three items, most often of one kind, and questions about all of them in any order."""
     e = Entities(rng, held_out)
     first = make(rng, e, n_facts=rng.choice((2, 3, 3, 4)))
@@ -55,10 +74,10 @@ def exam(rng: random.Random, held_out: bool = False) -> Case:
         stranger = like(first, rng, e)
         asked.append(_question(stranger, rng.randrange(len(stranger.facts)), False, rng, held_out, NOTHING))
     rng.shuffle(asked)
-    return _conversation("exam", passages, asked[:MOST_QUESTIONS], rng, held_out)
+    return Exam("exam", passages, asked[:MOST_QUESTIONS])
 
 
-def roll(rng: random.Random, held_out: bool = False) -> Case:
+def roll(rng: random.Random, held_out: bool = False) -> Exam:
     """Two to five subjects of one kind in one to three passages, all asked the same: only names differ."""
     e = Entities(rng, held_out)
     items = [make(rng, e, n_facts=rng.choice((1, 1, 2)))]
@@ -73,10 +92,10 @@ def roll(rng: random.Random, held_out: bool = False) -> Case:
     if rng.random() < 0.3:
         asked.append(_question(like(items[0], rng, e), 0, False, rng, held_out, NOTHING))
     rng.shuffle(asked)
-    return _conversation("exam", passages, asked[:MOST_QUESTIONS], rng, held_out)
+    return Exam("exam", passages, asked[:MOST_QUESTIONS])
 
 
-def moved(rng: random.Random, held_out: bool = False) -> Case:
+def moved(rng: random.Random, held_out: bool = False) -> Exam:
     """A passage that names an older value beside the one that holds now."""
     e = Entities(rng, held_out)
     item = _changeable(rng, e, held_out)
@@ -93,7 +112,7 @@ def moved(rng: random.Random, held_out: bool = False) -> Case:
         passages.append(write(like(item, rng, e), rng, moment(e, -rng.randrange(40)), entities=e))
     rng.shuffle(passages)
     asked = [(item.ask(0, rng, held_out), item.reply(0, rng), item.values[0])]
-    return _conversation("moved", passages, asked, rng, held_out)
+    return Exam("moved", passages, asked, {item.values[0]: old})
 
 
 def _before(item: Item, old: str, rng: random.Random) -> str:
@@ -112,28 +131,35 @@ def _in_past(say: str) -> str:
     return say
 
 
-def history(rng: random.Random, held_out: bool = False) -> Case:
+def history(rng: random.Random, held_out: bool = False) -> Exam:
     """Two dated passages that differ on one fact, of one subject or of two."""
     e = Entities(rng, held_out)
     passages: list[Passage] = []
     items: list[Item] = []
+    before: dict[str, str] = {}
     for _ in range(rng.choice((1, 1, 2))):
         item = _changeable(rng, e, held_out)
         days = sorted(rng.sample(range(0, 900, 3), 2))
         old = Item(item.scene, item.subject, item.facts, (other_value(e, [item]),))
         passages += [write(i, rng, moment(e, d), entities=e) for i, d in zip((old, item), days, strict=True)]
         items.append(item)
+        before[item.values[0]] = old.values[0]
     rng.shuffle(passages)
     asked = [(i.ask(0, rng, held_out), i.reply(0, rng), i.values[0]) for i in items]
-    return _conversation("history", passages, asked, rng, held_out)
+    return Exam("history", passages, asked, before)
 
 
 KINDS = ((exam, 45), (roll, 35), (moved, 10), (history, 10))
 
 
-def generate(rng: random.Random, held_out: bool = False) -> Case:
-    """A case of any kind of this module."""
+def drawn(rng: random.Random, held_out: bool = False) -> Exam:
+    """Passages and questions of any kind of this module."""
     return rng.choices([k for k, _ in KINDS], [n for _, n in KINDS])[0](rng, held_out)
+
+
+def generate(rng: random.Random, held_out: bool = False) -> Case:
+    """The same as a conversation."""
+    return conversation(drawn(rng, held_out), rng, held_out)
 
 
 def _changeable(rng: random.Random, e: Entities, held_out: bool) -> Item:
@@ -173,22 +199,21 @@ def _question(
         return item.ask(n, rng, held_out), item.reply(n, rng), item.values[n]
     clause = item.subject.fill(item.facts[n].clause)
     answer = unknown(rng, forms, clause, item.subject.name)
-    return item.ask(n, rng, held_out), answer, "know"
+    return item.ask(n, rng, held_out), answer, ABSENT
 
 
-def _conversation(
-    kind: str,
-    passages: Sequence[Passage],
-    asked: Sequence[tuple[str, str, str]],
-    rng: random.Random,
-    held_out: bool,
-) -> Case:
+def conversation(exam: Exam, rng: random.Random, held_out: bool = False) -> Case:
     """The first question as the engine would put it, the others as turns behind it."""
     who = systems.persona(rng, held_out, plain_share=0.5)
-    if rng.random() < 0.15 and kind == "exam":
+    passages = exam.passages
+    if rng.random() < 0.15 and exam.kind == "exam":
         passages = [Passage(p.text, p.title) for p in passages]
-    question, answer, expect = asked[0]
-    messages = list(closed(reply_messages(who.system, (), styled(rng, question, who.name), passages), answer))
-    for question, answer, expect in asked[1:]:  # noqa: B007  the last one is the case's own
-        messages += closed([Message("user", question)], answer)
-    return Case("grounded", kind if expect != "know" else "absent", tuple(messages), (expect,))
+    reading = rng.random() > UNREAD_SHARE
+    question, answer, expect = exam.asked[0]
+    shown = read(passages, exam.told(expect), rng) if reading else passages
+    messages = list(closed(reply_messages(who.system, (), styled(rng, question, who.name), shown), answer))
+    for question, answer, expect in exam.asked[1:]:
+        told = exam.told(expect)
+        turn = asked_again(passages, told, question, rng) if reading else Message("user", question)
+        messages += closed([turn], answer)
+    return Case("grounded", exam.kind if expect != ABSENT else "absent", tuple(messages), (expect,))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from engine.prompt import reply_messages
+from engine.prompt import POSSIBLE, reply_messages
 from engine.types import Message, Passage, Turn
+from trainer.pointers import UNREAD_SHARE, asked_again, read
 from trainer.skills import systems
 from trainer.skills import words as w
 from trainer.skills.beliefs import BELIEFS, ORDERS
@@ -47,8 +48,9 @@ def newest(rng: random.Random, held_out: bool) -> Case:
     passages = [write(i, rng, moment(e, d), entities=e) for i, d in zip(items, days, strict=True)]
     rng.shuffle(passages)
     last = items[-1]
+    told = [value for i in reversed(items) for value in i.values]
     return _case(
-        "newest", rng, passages, last.ask(0, rng, held_out), last.reply(0, rng), last.values, held_out
+        "newest", rng, passages, last.ask(0, rng, held_out), last.reply(0, rng), last.values, held_out, told
     )
 
 
@@ -157,13 +159,22 @@ def series(rng: random.Random, held_out: bool) -> Case:
     asked = [(item, n) for item in items for n in range(len(item.facts))]
     rng.shuffle(asked)
     first, n = asked[0]
-    case = _case("series", rng, passages, first.ask(n, rng, held_out), first.reply(n, rng), (), held_out)
+    case = _case(
+        "series", rng, passages, first.ask(n, rng, held_out), first.reply(n, rng), (), held_out,
+        first.values[n : n + 1],
+    )  # fmt: skip
+    again = POSSIBLE in case.prompt[-1].content
     messages, last = list(case.messages), (first, n)
     for item, n in asked[1 : rng.choice((2, 3, 4))]:
         question = item.ask(n, rng, held_out)
         if item is last[0] and rng.random() < 0.5:
             question = pronounced(item, question)
-        messages += closed([Message("user", question)], item.reply(n, rng))
+        turn = (
+            asked_again(passages, item.values[n : n + 1], question, rng)
+            if again
+            else Message("user", question)
+        )
+        messages += closed([turn], item.reply(n, rng))
         last = (item, n)
     return Case("grounded", "series", tuple(messages), (last[0].values[last[1]],))
 
@@ -231,15 +242,19 @@ def _case(
     answer: str,
     expect: Sequence[str],
     held_out: bool,
+    told: Sequence[str] | None = None,
 ) -> Case:
-    """The conversation as the engine would build it."""
+    """The conversation as the engine would build it; `told` are the values that a reader might find."""
     who = systems.persona(rng, held_out, plain_share=0.45)
     if rng.random() < 0.2:
         shown = [Passage(p.text, p.title) for p in passages] if kind != "newest" else passages
     else:
         shown = list(passages)
-    said, told = rng.choice(CHAT)
-    turns = [Turn("user", said, user_name="Sam"), Turn("assistant", told)] if rng.random() < 0.12 else []
+    if kind not in ("older", "summary") and rng.random() > UNREAD_SHARE:
+        values = expect if told is None else told
+        shown = read(shown, () if kind == "absent" else values, rng)
+    said, heard = rng.choice(CHAT)
+    turns = [Turn("user", said, user_name="Sam"), Turn("assistant", heard)] if rng.random() < 0.12 else []
     group = rng.random() < 0.08
     messages = reply_messages(
         who.system,
