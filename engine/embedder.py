@@ -115,7 +115,7 @@ class Embedder:
         if self._model is None:
             started = time.perf_counter()
             self._model = _load_model(self._name, self._device)
-            _use_one_core()
+            use_one_core()
             log.info("embedder %s loaded in %.0f ms", self._name, (time.perf_counter() - started) * 1000)
         return self._model
 
@@ -161,7 +161,7 @@ def bundled_folder() -> Path | None:
     return None
 
 
-def _use_one_core() -> None:
+def use_one_core() -> None:
     """Let torch use one core on this thread, and as many as before on all others.
 
     Short texts gain nothing from more: on two busy cores a question took 700 ms with two threads

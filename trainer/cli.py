@@ -40,6 +40,16 @@ def add_parser(commands: Any) -> None:
     base.add_argument("--json", action="store_true", help="print the report as one JSON object")
     base.set_defaults(handler=_base)
 
+    reader = kinds.add_parser("reader", help="train the reader that finds answers in passages")
+    reader.add_argument("--corpus", type=Path, required=True, metavar="DIR", help="folder of *.jsonl.xz rows")
+    reader.add_argument("--out", type=Path, default=Path("models/reader"), metavar="DIR")
+    reader.add_argument("--work", type=Path, default=Path("work/reader"), metavar="DIR", help="checkpoints")
+    reader.add_argument("--rows", type=int, default=80_000, metavar="N", help="examples to read in all")
+    reader.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads; 0: torch's choice")
+    reader.add_argument("--seed", type=int, default=0)
+    reader.add_argument("--json", action="store_true", help="print one JSON object")
+    reader.set_defaults(handler=_reader)
+
     probe = kinds.add_parser("probe", help="ask a model held-out cases of each skill")
     probe.add_argument("model", type=Path, metavar="DIR")
     probe.add_argument("--cases", type=int, default=48, metavar="N", help="cases of each skill")
@@ -94,6 +104,16 @@ def _base(args: argparse.Namespace) -> int:
 
     report = train_base(args.recipe, corpus=args.corpus, out=args.out, stage=args.stage, say=_say)
     return _finish(report, args.json)
+
+
+def _reader(args: argparse.Namespace) -> int:
+    from engine.errors import InputError
+    from trainer.reader import ReaderConfig, train_reader
+
+    if args.rows < 1 or args.threads < 0:
+        raise InputError("--rows is 1 or more, --threads 0 or more.")
+    config = ReaderConfig(rows=args.rows, seed=args.seed, threads=args.threads)
+    return _finish(train_reader(args.corpus, args.out, args.work, config, _say), args.json)
 
 
 def _probe(args: argparse.Namespace) -> int:
