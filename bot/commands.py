@@ -179,4 +179,5 @@ def _tool_line(record: ToolRecord) -> str:
 def _source_line(number: int, passage: Passage) -> str:
     date = f", {passage.published_at:%Y-%m-%d}" if passage.published_at else ""
     url = f" {passage.url}" if passage.url else ""
-    return f"[{number}] {passage.title}{date}, score {passage.score:.2f}{url}"
+    found = f', found "{passage.found}"' if passage.found else ""
+    return f"[{number}] {passage.title}{date}, score {passage.score:.2f}{found}{url}"

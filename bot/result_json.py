@@ -26,7 +26,7 @@ def result_json(result: Result) -> dict[str, Any]:
 
 
 def source_json(passage: Passage) -> dict[str, Any]:
-    """One source as a JSON-ready object; `date` is ISO 8601 or null."""
+    """One source as a JSON-ready object; `date` is ISO 8601 or null, `found` null where nobody read."""
     return {
         "title": passage.title,
         "url": passage.url,
@@ -34,6 +34,7 @@ def source_json(passage: Passage) -> dict[str, Any]:
         "score": round(passage.score, 4),
         "similarity": round(passage.similarity, 4),
         "text": passage.text,
+        "found": passage.found,
     }
 
 

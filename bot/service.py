@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.history import SqlHistory
     from engine.model.worker import ModelWorker
+    from engine.reader import PassageReader
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class Service:
         from engine.model.load import load_tokenizer
         from engine.model.worker import ModelWorker
         from engine.prompt import Renderer
+        from engine.reader import configured_reader
         from engine.retriever import ChromaRetriever
         from engine.tools.build import make_toolbox
 
@@ -129,7 +131,8 @@ class Service:
         renderer = Renderer(await asyncio.to_thread(load_tokenizer, config.model_ref))
         toolbox = make_toolbox(config.tools, persona.tools, self._env)
         self._stack.push_async_callback(toolbox.close)
-        engine = Engine(config, persona, history, retriever, worker, renderer, worker, toolbox)
+        reader = await self._started_reader(configured_reader(config))
+        engine = Engine(config, persona, history, retriever, worker, renderer, worker, toolbox, reader)
         relay = Relay(engine, history, config.limits)
         admin = Admin(config.limits, worker, persona.adapters_path, relay, knowledge.refresh_now, self.status)
         relay.commands = Commands(relay, history, persona, admin)
@@ -147,6 +150,18 @@ class Service:
         await history.start()
         self._stack.push_async_callback(history.close)
         return history
+
+    async def _started_reader(self, reader: PassageReader | None) -> PassageReader | None:
+        """The reader, loaded; None where it cannot be, since replies go on without it."""
+        if reader is None:
+            return None
+        self._stack.push_async_callback(reader.close)
+        try:
+            await reader.start()
+        except RetrievalError as exc:
+            self._say(f"The reader is left out: {exc}")
+            return None
+        return reader
 
     async def _load_adapters(self, worker: ModelWorker, persona: Persona) -> None:
         for name in self._config.adapters.load:

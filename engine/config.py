@@ -36,6 +36,8 @@ class ProfileConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     quantization: Literal["none", "nf4", "int8"] = "none"
     context_tokens: int = Field(1024, ge=128, le=1_000_000)
+    reader: str = ""
+    """A folder of `understudy train reader`, whose findings stand in the prompt; empty: none."""
 
 
 class AdaptersConfig(Section):
@@ -296,6 +298,11 @@ class Config(Section):
         """The base model: an absolute folder if there is one of that name, else a hub id."""
         folder = self.path(self.active_profile.model)
         return str(folder) if folder.is_dir() else self.active_profile.model
+
+    @property
+    def reader_path(self) -> Path | None:
+        """The folder of the profile's reader; None where it has none."""
+        return self.path(self.active_profile.reader) if self.active_profile.reader else None
 
     @property
     def history_url(self) -> str:

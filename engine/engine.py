@@ -1,6 +1,6 @@
 """From one incoming message to its grounded, streamed reply.
 
-The engine reads as the message path: save, decide, retrieve, render, generate, save; where the
+The engine reads as the message path: save, decide, retrieve, read, render, generate, save; where the
 persona has tools, generating may call them (`engine.tools`). It knows no platform; storage, index
 and model are seams (`engine.types`), so each can be a fake or a server.
 """
@@ -37,6 +37,7 @@ from engine.types import (
     Incoming,
     Message,
     Passage,
+    Reader,
     ReplyOptions,
     Result,
     Retriever,
@@ -86,6 +87,7 @@ class Engine:
         renderer: prompt renderer over the base model's tokenizer.
         adapters: who knows the loaded adapters; the worker itself in service.
         toolbox: what the persona may call; the default offers nothing.
+        reader: looks for answers in the passages first; None leaves it all to the model.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class Engine:
         renderer: Renderer,
         adapters: AdapterSource,
         toolbox: ToolBox | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self.persona = persona
         self._config = config
         self._history = history
         self._retriever = retriever
+        self._reader = reader
         self._generator = generator
         self._renderer = renderer
         self._adapters = adapters
@@ -196,6 +200,9 @@ class Engine:
             timer.lap("rewrite")
             passages, note = await self._retrieve(decision.query, request_id)
             timer.lap("retrieve")
+        if passages and self._reader is not None:
+            passages, note = await self._read(self._reader, decision.query or text, passages, request_id)
+            timer.lap("read")
         if passages and options.temperature is None:
             coolest = min(sampling.temperature, self._config.sampling.grounded_temperature)
             sampling = replace(sampling, temperature=coolest)
@@ -257,6 +264,15 @@ class Engine:
             log.warning("%s answers without sources: %s", request_id, exc)
             return (), f"No sources: {exc}"
         return passages, "" if passages else "Nothing in the index was close enough to the question."
+
+    async def _read(
+        self, reader: Reader, query: str, passages: Sequence[Passage], request_id: str
+    ) -> tuple[Sequence[Passage], str]:
+        try:
+            return await reader.read(query, passages), ""
+        except RetrievalError as exc:
+            log.warning("%s answers without the reader: %s", request_id, exc)
+            return passages, f"No reader: {exc}"
 
     async def _prompt(
         self,

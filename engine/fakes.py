@@ -1,4 +1,4 @@
-"""Working fakes of the engine's seams: a history in memory, a retriever over a list, a scripted generator.
+"""Working fakes of the engine's seams: history in memory, retriever over a list, reader, scripted generator.
 
 They are for tests and demonstrations and need no database, index or model. They keep the contracts
 of the real ones, except that nothing outlives the process. This module knows no backend.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -167,6 +167,29 @@ class ListRetriever:
                 found.append(replace(passage, similarity=share, score=share))
         found.sort(key=lambda p: (p.score, p.published_at or _LONG_AGO), reverse=True)
         return found[: self.k]
+
+
+class KeywordReader:
+    """A reader that finds what stands behind a keyword.
+
+    Args:
+        known: a word of the question to the answer that is looked for.
+        failing: raised instead of answering, as missing weights would.
+    """
+
+    def __init__(self, known: Mapping[str, str], failing: Exception | None = None) -> None:
+        self.known = dict(known)
+        self.failing = failing
+        self.questions: list[str] = []
+        """Every question so far."""
+
+    async def read(self, question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+        """Each passage with the first known answer that it holds."""
+        self.questions.append(question)
+        if self.failing is not None:
+            raise self.failing
+        wanted = [a for word, a in self.known.items() if word.lower() in question.lower()]
+        return [replace(p, found=next((a for a in wanted if a in p.text), "")) for p in passages]
 
 
 # --- generation ----------------------------------------------------------------------------

@@ -112,10 +112,19 @@ function passages(result) {
       h("div.passage-title", {}, link(source.url, source.title || source.url || "Untitled")),
       h("div.passage-meta", {}, day(source.date) || "no date", h("span", {}, `similarity ${source.similarity.toFixed(2)}`)),
       h("div.passage-score", {}, meter(source.score, `Score ${source.score.toFixed(2)}`), h("b", {}, source.score.toFixed(2))),
-      h("details", {}, h("summary", {}, "Passage"), h("p", {}, source.text)),
+      source.found ? h("div.passage-found", {}, h("span", {}, "Found"), h("q", {}, source.found)) : "",
+      h("details", {}, h("summary", {}, "Passage"), h("p", {}, ...marked(source))),
     ),
   );
   return section("Passages", "score = similarity and recency", h("ol.passages", {}, ...items));
+}
+
+// The passage with the words that the reader found, marked where they stand first.
+function marked(source) {
+  const at = source.found ? source.text.indexOf(source.found) : -1;
+  if (at < 0) return [source.text];
+  const end = at + source.found.length;
+  return [source.text.slice(0, at), h("mark", {}, source.found), source.text.slice(end)];
 }
 
 function adapters(result) {

@@ -11,7 +11,7 @@ import pytest
 from engine.config import Config
 from engine.engine import Engine
 from engine.errors import BusyError, Cancelled, InputError, RetrievalError
-from engine.fakes import ListRetriever, MemoryHistory, ScriptedGenerator
+from engine.fakes import KeywordReader, ListRetriever, MemoryHistory, ScriptedGenerator
 from engine.personas import Persona
 from engine.prompt import Renderer
 from engine.types import AdapterInfo, Chunk, Delta, GenerationRequest, Incoming, Passage, ReplyOptions, Result
@@ -33,12 +33,19 @@ class Loaded:
 class Setup:
     """An engine and its fakes."""
 
-    def __init__(self, config: Config, persona: Persona, renderer: Renderer, **script: object) -> None:
+    def __init__(
+        self,
+        config: Config,
+        persona: Persona,
+        renderer: Renderer,
+        reader: KeywordReader | None = None,
+        **script: object,
+    ) -> None:
         self.history = MemoryHistory()
         self.retriever = ListRetriever([BRIDGE])
         self.generator = ScriptedGenerator(**script)  # type: ignore[arg-type]
         self.engine = Engine(
-            config, persona, self.history, self.retriever, self.generator, renderer, Loaded()
+            config, persona, self.history, self.retriever, self.generator, renderer, Loaded(), reader=reader
         )
 
     async def ask(self, text: str, **fields: object) -> tuple[list[str], Result]:
@@ -237,3 +244,33 @@ async def test_sources_are_numbered_as_the_prompt_numbers_them(
     assert [p.title for p in s.retriever.passages] == ["Bridge", "Moved bridge"]
     assert [p.title for p in result.sources] == ["Moved bridge", "Bridge"]
     assert 0 < asked.index("[1] Moved bridge") < asked.index("[2] Bridge ")
+
+
+async def test_reply_reader_looks_first_and_its_finding_stands_in_prompt_and_sources(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    reader = KeywordReader({"open": "3 May"})
+    s = Setup(config, persona, renderer, reader, script=["On 3 May."], probability=0.9)
+    _, result = await s.ask("When does the bridge open?")
+    assert reader.questions == ["When does the bridge open?"]
+    assert "Possible answers: [1] 3 May\n" in s.generator.requests[-1].prompt.messages[-1].content
+    assert [p.found for p in result.sources] == ["3 May"] and "read" in result.timings_ms
+
+
+async def test_reply_reader_broken_goes_on_without_it_and_says_so(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    reader = KeywordReader({}, failing=RetrievalError("The weights are gone."))
+    s = Setup(config, persona, renderer, reader, script=["On 3 May."], probability=0.9)
+    _, result = await s.ask("When does the bridge open?")
+    assert result.reply == "On 3 May." and result.note == "No reader: The weights are gone."
+    assert "Possible answers" not in s.generator.requests[-1].prompt.messages[-1].content
+
+
+async def test_reply_without_passages_reader_is_not_asked(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    reader = KeywordReader({})
+    s = Setup(config, persona, renderer, reader, script=["Hello."], probability=0.1)
+    await s.ask("Hello!")
+    assert reader.questions == []

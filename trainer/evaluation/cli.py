@@ -106,6 +106,9 @@ def _sampled(parser: argparse.ArgumentParser) -> None:
         metavar="WORD",
         help=f"{', '.join(STACKS)}, or NAME=STRENGTH …; default: as configured",
     )
+    parser.add_argument(
+        "--no-reader", dest="reader", action="store_false", help="the model has to find answers by itself"
+    )
 
 
 def _part(args: argparse.Namespace) -> int:
@@ -205,6 +208,7 @@ def _options(args: argparse.Namespace) -> Options:
         seed=args.seed,
         strengths=None if args.stack is None else stack_strengths(args.stack),
         context_weight=args.context_weight,
+        reader=args.reader,
     )
 
 

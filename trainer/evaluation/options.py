@@ -32,6 +32,8 @@ class Options:
     strengths: Strengths | None = None
     """Adapter -> strength for every case; None is the configured stack, empty the base model."""
     context_weight: float = 0.5
+    reader: bool = True
+    """The profile's reader looks for answers first, as in service."""
 
     def __post_init__(self) -> None:
         if self.temperature is not None and not 0.0 <= self.temperature <= 5.0:

@@ -86,6 +86,7 @@ def source_line(passage: Passage) -> dict[str, Any]:
         "text": passage.text,
         "similarity": round(passage.similarity, 4),
         "score": round(passage.score, 4),
+        "found": passage.found,
     }
 
 

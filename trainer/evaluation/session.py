@@ -26,6 +26,7 @@ from engine.model.load import load_tokenizer
 from engine.model.worker import ModelWorker
 from engine.personas import load_persona
 from engine.prompt import Renderer, reply_messages
+from engine.reader import configured_reader
 from engine.secrets import read_env
 from engine.tools.build import make_toolbox
 from engine.types import (
@@ -88,6 +89,7 @@ class Session:
         self._say = say
         self.persona = load_persona(config.persona_path)
         self.worker = ModelWorker(config.model_ref, config.active_profile, config.worker)
+        self.reader = configured_reader(config) if options.reader else None
         self.toolbox = make_toolbox(config.tools, self.persona.tools, read_env(config.path(".env")))
 
     async def __aenter__(self) -> Session:
@@ -97,6 +99,8 @@ class Session:
             await self.worker.start()
             await self._load_adapters()
             self.renderer = Renderer(await asyncio.to_thread(load_tokenizer, self.config.model_ref))
+            if self.reader is not None:
+                await self.reader.start()
         except BaseException:
             await self.worker.close()
             raise
@@ -108,6 +112,8 @@ class Session:
     async def __aexit__(self, *_: object) -> None:
         await self.worker.close()
         await self.toolbox.close()
+        if self.reader is not None:
+            await self.reader.close()
 
     async def _load_adapters(self) -> None:
         """The configured adapters; one that is asked for by --stack must load, others may be missing."""
@@ -214,6 +220,7 @@ class Session:
             "persona": self.persona.id,
             "adapters": {a.name: a.hash for a in self.worker.adapters() if a.name in stack},
             "stack": stack,
+            "reader": self.config.active_profile.reader if self.reader is not None else "",
             "decoding": self.options.decoding,
             "temperature": self._temperature(),
             "seed": self.options.seed,
@@ -232,7 +239,7 @@ class Session:
     def _engine(self, retriever: Retriever, generator: Generator) -> Engine:
         return Engine(
             self.config, self.persona, NoHistory(), retriever, generator, self.renderer, self.worker,
-            self.toolbox,
+            self.toolbox, self.reader,
         )  # fmt: skip
 
     def _generator(self, message: str, turns: Sequence[Turn], system: str | None) -> Generator:
