@@ -1,0 +1,140 @@
+"""The reader: spans in the passage's own letters, windows over long ones, typed errors, its own thread."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from engine.embedder import bundled_folder
+from engine.errors import RetrievalError
+from engine.reader import SETTINGS, PassageReader, SpanModel, load_span_model
+from engine.types import Passage
+
+LONG = "Grass grows on the hill. " * 120 + "The Harlow Bridge opens on 12 December. " + "It rains. " * 60
+
+
+class WordEncoder:
+    """Scores a token by its word: what a trained encoder and head would say, without either."""
+
+    def __init__(self, tokenizer: Any, first: str, last: str, none: float = 0.0) -> None:
+        self.first, self.last = (tokenizer.convert_tokens_to_ids(w) for w in (first, last))
+        self.none = none
+        self.threads: set[str] = set()
+
+    def __call__(self, input_ids: Any, **_: Any) -> Any:
+        self.threads.add(threading.current_thread().name)
+        scores = torch.stack([input_ids == self.first, input_ids == self.last], -1).float() * 5.0
+        scores[:, 0] = self.none
+        return SimpleNamespace(last_hidden_state=scores)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return AutoTokenizer.from_pretrained(bundled_folder(), local_files_only=True)
+
+
+def model(tokenizer: Any, first: str, last: str, none: float = 0.0) -> SpanModel:
+    return SpanModel(WordEncoder(tokenizer, first, last, none), lambda hidden: hidden, tokenizer)
+
+
+def served(span_model: SpanModel) -> PassageReader:
+    """A reader whose model is there already."""
+    reader = PassageReader(Path("unused"))
+    reader._model = span_model
+    return reader
+
+
+def test_find_gives_the_passages_own_letters(tokenizer: Any) -> None:
+    passage = Passage("It opens on 12 DECEMBER, at noon.", "Bridge")
+    found = model(tokenizer, "12", "december").find("When?", [passage])[0]
+    assert found.text == "12 DECEMBER" and found.margin == pytest.approx(10.0)
+
+
+def test_find_the_title_is_read_but_never_the_answer(tokenizer: Any) -> None:
+    passage = Passage("It opens soon.", "12 December")
+    found = model(tokenizer, "12", "december").find("When?", [passage])[0]
+    assert "12" not in found.text and found.margin <= 0.0
+
+
+def test_find_question_words_are_no_answer(tokenizer: Any) -> None:
+    found = model(tokenizer, "12", "december").find("Is it 12 December?", [Passage("It is red.", "Bridge")])[
+        0
+    ]
+    assert found.margin <= 0.0
+
+
+def test_find_end_before_beginning_is_no_span(tokenizer: Any) -> None:
+    passage = Passage("In December it was shut for 12 days.", "Bridge")
+    assert model(tokenizer, "12", "december").find("When?", [passage])[0].margin < 10.0
+
+
+def test_find_long_passage_is_read_in_windows(tokenizer: Any) -> None:
+    passages = [Passage("Nothing here.", "A"), Passage(LONG, "B"), Passage("Nor here.", "C")]
+    found = model(tokenizer, "12", "december").find("When does it open?", passages)
+    assert [f.text for f in found if f.margin > 9.0] == ["12 December"]
+    assert found[1].margin == pytest.approx(10.0)
+
+
+def test_find_long_question_is_cut_and_still_answered(tokenizer: Any) -> None:
+    passage = Passage("It opens on 12 December.", "Bridge")
+    assert model(tokenizer, "12", "december").find("why " * 3000, [passage])[0].text == "12 December"
+
+
+def test_find_blank_passage_has_nothing(tokenizer: Any) -> None:
+    found = model(tokenizer, "12", "december").find("When?", [Passage("", "Bridge")])[0]
+    assert found.text == "" and found.margin == float("-inf")
+
+
+async def test_read_below_the_threshold_nothing_is_found(tokenizer: Any) -> None:
+    passages = [Passage("It opens on 12 December.", "Bridge"), Passage("It is red.", "Mill")]
+    reader = served(model(tokenizer, "12", "december", none=4.0))
+    assert [p.found for p in await reader.read("When?", passages)] == ["12 December", ""]
+    await reader.close()
+    reader = served(model(tokenizer, "12", "december", none=6.0))
+    assert [p.found for p in await reader.read("When?", passages)] == ["", ""]
+    await reader.close()
+
+
+async def test_read_runs_on_the_readers_own_thread(tokenizer: Any) -> None:
+    span_model = model(tokenizer, "12", "december")
+    reader = served(span_model)
+    await reader.read("When?", [Passage("On 12 December.", "Bridge")])
+    assert all(name.startswith("understudy-reader") for name in span_model.encoder.threads)
+    await reader.close()
+
+
+async def test_read_model_that_fails_is_a_retrieval_error(tokenizer: Any) -> None:
+    def broken(**_: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    reader = served(SpanModel(broken, None, tokenizer))
+    with pytest.raises(RetrievalError, match="out of memory"):
+        await reader.read("When?", [Passage("On 12 December.", "Bridge")])
+    await reader.close()
+
+
+async def test_close_twice_is_fine_and_reading_afterwards_is_refused(tokenizer: Any) -> None:
+    reader = served(model(tokenizer, "12", "december"))
+    await reader.close()
+    await reader.close()
+    with pytest.raises(RetrievalError, match="closed"):
+        await reader.read("When?", [Passage("On 12 December.", "Bridge")])
+
+
+def test_load_missing_folder_says_how_to_train_one(tmp_path: Path) -> None:
+    with pytest.raises(RetrievalError, match="understudy train reader"):
+        load_span_model(tmp_path)
+
+
+def test_load_other_encoder_is_refused(tmp_path: Path) -> None:
+    settings = {"encoder": "other 1.0", "encoder_hash": "0" * 64, "threshold": 0.0}
+    (tmp_path / SETTINGS).write_text(json.dumps(settings))
+    with pytest.raises(RetrievalError, match=r"trained on another encoder.*other 1\.0"):
+        load_span_model(tmp_path)
