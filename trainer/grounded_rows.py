@@ -16,13 +16,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from engine.errors import InputError
-from engine.prompt import CONTEXT_RULE, QUESTION, clean_text, newest_first
+from engine.prompt import CONTEXT_RULE, POSSIBLE, QUESTION, clean_text, newest_first
 from engine.types import Passage
 
 WORD = re.compile(r"\w+")
@@ -39,9 +39,10 @@ UNANSWERABLE = ("absent", "not in the passages")
 
 _CONTEXT = re.compile(
     rf"\A(?:{QUESTION}[^\n]*\n\n)?Context(?:, newest first)?:\n(?P<lines>.*?)\n\n"
-    rf"{re.escape(CONTEXT_RULE)}\n\n{QUESTION}(?P<question>.*)\Z",
+    rf"{re.escape(CONTEXT_RULE)}\n\n(?:{POSSIBLE}(?P<found>[^\n]*)\n)?{QUESTION}(?P<question>.*)\Z",
     re.S,
 )
+_FOUND = re.compile(r"\[(?P<n>\d+)\] (?P<text>.*?)(?=; \[\d+\] |\Z)")
 _DATED = re.compile(r"^\[\d+\] (?P<title>.+?) \((?P<date>\d{4}-\d{2}-\d{2})\): (?P<text>.*)$")
 _UNDATED = re.compile(r"^\[\d+\] (?P<title>.+?): (?P<text>.*)$")
 
@@ -144,7 +145,15 @@ def split_context(text: str) -> tuple[tuple[Passage, ...], str]:
             passages.append(Passage(found["text"], found["title"], published_at=day))
         elif found := _UNDATED.match(line):
             passages.append(Passage(found["text"], found["title"]))
-    return tuple(passages), match["question"]
+    return _as_read(passages, match["found"]), match["question"]
+
+
+def _as_read(passages: Sequence[Passage], line: str | None) -> tuple[Passage, ...]:
+    """The passages with what the prompt's line of possible answers says was found in them."""
+    if line is None:
+        return tuple(passages)
+    found = {int(m["n"]): m["text"] for m in _FOUND.finditer(line)}
+    return tuple(replace(p, found=found.get(n, "")) for n, p in enumerate(passages, 1))
 
 
 def telling_words(text: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,14 @@ def test_split_context_gives_back_what_the_engine_put_in() -> None:
         ("No toll", f"council: {TOLL.text}", None),  # without a date the first colon ends the title
     ]
     assert split_context("Context: none") == ((), "Context: none")
+
+
+def test_split_context_gives_back_what_a_reader_had_found() -> None:
+    read = (replace(BRIDGE, found="12; December"), replace(TOLL, found=""))
+    passages, question = split_context(grounded_question(read, QUESTION))
+    assert question == QUESTION
+    assert [p.found for p in passages] == ["12; December", ""]
+    assert grounded_question(passages, question) == grounded_question(read, QUESTION)
 
 
 def test_log_row_three_kinds_are_read_alike() -> None:
