@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from engine.config import AnalyzerConfig
 from engine.prompt import LABELS, Renderer, analyzer_messages, clean_text, rewrite_messages
+from engine.query import spelled_out, trusted
 from engine.types import Decision, GenerationRequest, Generator, Message, Prompt, Sampling, Turn
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,10 @@ class Analyzer:
         if not any(c.isalnum() for c in query):
             log.info("%s rewrite empty, the message itself is the query", request_id)
             return plain
+        seen = turns[-self._config.history_turns :]
+        if not trusted(query, plain, seen):
+            log.info("%s rewrite not trusted, the last turns and the message are the query", request_id)
+            return spelled_out(plain, seen)
         return query
 
     def _fit(self, build: MessageBuilder, turns: Sequence[Turn], message: str) -> Prompt:

@@ -105,12 +105,22 @@ async def test_reply_with_history_rewrites_the_query_on_the_base_model(
 ) -> None:
     script = ["On 3 May.", "Who built the Harlow bridge?", "Ada did."]
     s = Setup(config, persona, renderer, script=script, probability=0.9)
-    await s.ask("When does the bridge open?")
+    await s.ask("When does the Harlow bridge open?")
     _, result = await s.ask("Who built it?")
     assert result.decision.query == "Who built the Harlow bridge?" == s.retriever.queries[-1]
     rewrite, reply = s.generator.requests[-2:]
     assert rewrite.stack == () and reply.stack == (("identity", 1.0),)
     assert "On 3 May." in rewrite.prompt.messages[-1].content
+
+
+async def test_reply_rewrite_that_names_what_nobody_named_is_not_searched(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    script = ["On 3 May.", "Who built Canada?", "Ada did."]
+    s = Setup(config, persona, renderer, script=script, probability=0.9)
+    await s.ask("When does the bridge open?")
+    _, result = await s.ask("Who built it?")
+    assert result.decision.query == "When does the bridge open? On 3 May. Who built it?"
 
 
 async def test_reply_threshold_decides(config: Config, persona: Persona, renderer: Renderer) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trainer.evaluation.retrieval import Indexer
 
 BASE_PARTS = ("analyzer", "rewrite")  # asked of the unmodified base model
+READING_PARTS = ("grounded", "conflicts")
 HELP = {
     "analyzer": "is a search decided on where facts are asked for?",
     "rewrite": "does the standalone query name what it must?",
@@ -120,6 +121,8 @@ def _part(args: argparse.Namespace) -> int:
     cases = read_rows(args.cases, PARTS[args.part].row, args.limit)
     if args.part in BASE_PARTS:
         options = replace(options, strengths={})  # as in service, whatever --stack says
+    if args.part not in READING_PARTS:
+        options = replace(options, reader=False)  # there is nothing to read
 
     async def measure() -> dict[str, Any]:
         from trainer.evaluation.options import Clock
