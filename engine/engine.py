@@ -22,6 +22,7 @@ from engine.config import Config
 from engine.errors import Cancelled, InputError, RetrievalError
 from engine.personas import Persona
 from engine.prompt import Fitted, Renderer, clean_text, fit, newest_first
+from engine.query import asked_of
 from engine.summary import Summarizer
 from engine.tools.format import tool_system
 from engine.tools.loop import Said, ToolLoop
@@ -201,7 +202,9 @@ class Engine:
             passages, note = await self._retrieve(decision.query, request_id)
             timer.lap("retrieve")
         if passages and self._reader is not None:
-            passages, note = await self._read(self._reader, decision.query or text, passages, request_id)
+            passages, note = await self._read(
+                self._reader, asked_of(decision.query, text), passages, request_id
+            )
             timer.lap("read")
         if passages and options.temperature is None:
             coolest = min(sampling.temperature, self._config.sampling.grounded_temperature)

@@ -63,6 +63,12 @@ def spelled_out(message: str, turns: Sequence[Turn]) -> str:
     return " ".join(parts)
 
 
+def asked_of(query: str, message: str) -> str:
+    """What a reader is to answer: the rewrite, or the message where the query is `spelled_out`."""
+    plain = " ".join(message.split())
+    return plain if query.endswith(plain) else query
+
+
 def _is_name(word: str, first: bool = False) -> bool:
     """A number, or a word with a capital that does not merely open the sentence."""
     return word[0].isdigit() or (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.query import spelled_out, trusted
+from engine.query import asked_of, spelled_out, trusted
 from engine.types import Turn
 
 TURNS = (
@@ -54,3 +54,8 @@ def test_spelled_out_goes_back_to_a_question_that_leans_on_nothing() -> None:
 
 def test_spelled_out_long_turns_are_cut() -> None:
     assert len(spelled_out("And?", (Turn("user", "word " * 500),))) < 200
+
+
+def test_asked_of_is_the_rewrite_or_the_message_alone() -> None:
+    assert asked_of("Who built the Orrin Dam?", "Who built it?") == "Who built the Orrin Dam?"
+    assert asked_of(spelled_out("Who built it?", TURNS), "Who  built it?") == "Who built it?"
