@@ -15,9 +15,10 @@ import asyncio
 import hashlib
 import json
 import logging
+import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ STRIDE_TOKENS = 128  # that neighbouring windows share
 QUESTION_TOKENS = 64
 LONGEST_ANSWER = 24  # tokens
 BATCH = 16
+MOST_QUESTIONS, MIN_WORDS = 3, 3  # of a message; of each, in words
 SETTINGS, ADAPTER, HEAD = "reader.json", "adapter", "head.safetensors"
 
 
@@ -139,6 +141,18 @@ def lead(title: str) -> str:
     return f"{' '.join(title.split())[:120]}: "
 
 
+def several(question: str) -> tuple[str, ...]:
+    """The questions of a message, of which each is looked for by itself: at most `MOST_QUESTIONS`."""
+    parts = [p.strip() for p in re.findall(r"[^?]+\?", question)]
+    parts = [p for p in parts if len(p.split()) >= MIN_WORDS]
+    return tuple(parts) if 2 <= len(parts) <= MOST_QUESTIONS else (question,)
+
+
+def joined(found: Iterable[str]) -> str:
+    """The different findings for the questions of one message."""
+    return " and ".join(dict.fromkeys(text for text in found if text))
+
+
 def encoder_hash(folder: Path) -> str:
     """SHA-256 (hex) of an encoder's weights: an adapter fits no other."""
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
@@ -241,11 +255,12 @@ class PassageReader:
 
     def _read(self, question: str, passages: tuple[Passage, ...]) -> tuple[Passage, ...]:
         model = self._loaded()
+        asked = several(question)
         try:
-            found = model.find(question, passages)
+            found = [model.find(one, passages) for one in asked]  # (questions, passages)
         except Exception as exc:  # torch and the tokenizer raise whatever they like
             raise RetrievalError(f"The reader failed: {exc}.") from exc
         return tuple(
-            replace(p, found=f.text if f.margin >= model.threshold else "")
-            for p, f in zip(passages, found, strict=True)
+            replace(p, found=joined(f.text for f in each if f.margin >= model.threshold))
+            for p, each in zip(passages, zip(*found, strict=True), strict=True)
         )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.prompt import QUESTION, possible_answers
+from engine.reader import joined
 from engine.types import Message, Passage
 
 UNREAD_SHARE = 0.2  # of conversations without a reader
@@ -36,6 +37,12 @@ def read(passages: Sequence[Passage], values: Sequence[str], rng: random.Random)
             None: nothing answers.
     """
     return [replace(p, found=_found(p.text, values, rng)) for p in passages]
+
+
+def read_all(passages: Sequence[Passage], values: Sequence[str], rng: random.Random) -> list[Passage]:
+    """The same for several questions in one message: each passage with all that it answers."""
+    each = [[p.found for p in read(passages, (value,), rng) if p.found is not None] for value in values]
+    return [replace(p, found=joined(f)) for p, f in zip(passages, zip(*each, strict=True), strict=True)]
 
 
 def asked_again(

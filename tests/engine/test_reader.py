@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 
 from engine.embedder import bundled_folder
 from engine.errors import RetrievalError
-from engine.reader import SETTINGS, PassageReader, SpanModel, load_span_model
+from engine.reader import SETTINGS, PassageReader, SpanModel, joined, load_span_model, several
 from engine.types import Passage
 
 LONG = "Grass grows on the hill. " * 120 + "The Harlow Bridge opens on 12 December. " + "It rains. " * 60
@@ -138,3 +138,19 @@ def test_load_other_encoder_is_refused(tmp_path: Path) -> None:
     (tmp_path / SETTINGS).write_text(json.dumps(settings))
     with pytest.raises(RetrievalError, match=r"trained on another encoder.*other 1\.0"):
         load_span_model(tmp_path)
+
+
+def test_several_questions_of_one_message_are_read_apart() -> None:
+    assert several("Who built the mill? When did it open?") == ("Who built the mill?", "When did it open?")
+    assert several("Really? Who built the mill?") == ("Really? Who built the mill?",)
+    assert several("who built the mill") == ("who built the mill",)
+    assert len(several("Who built this mill? " * 9)) == 1  # that is no list of questions
+
+
+async def test_read_two_questions_gives_what_was_found_for_either(tokenizer: Any) -> None:
+    reader = served(model(tokenizer, "12", "december"))
+    passages = [Passage("It opens on 12 December.", "Bridge")]
+    read = await reader.read("When does it open? When will it open?", passages)
+    assert [p.found for p in read] == ["12 December"]
+    assert joined(["1901", "", "Ann Carter", "1901"]) == "1901 and Ann Carter"
+    await reader.close()

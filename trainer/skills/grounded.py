@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.prompt import POSSIBLE, reply_messages
 from engine.types import Message, Passage, Turn
-from trainer.pointers import UNREAD_SHARE, asked_again, read
+from trainer.pointers import UNREAD_SHARE, asked_again, read, read_all
 from trainer.skills import systems
 from trainer.skills import words as w
 from trainer.skills.beliefs import BELIEFS, ORDERS
@@ -71,7 +71,10 @@ def older(rng: random.Random, held_out: bool) -> Case:
     )
     answer = f"{old.subject.start} is older: it dates from {old.values[0]}, {new.subject.name} only from {new.values[0]}."
     passages = [write(i, rng, moment(e, -rng.randrange(60)), entities=e) for i in (a, b)]
-    return _case("older", rng, passages, question, answer, (f"{old.subject.start} is older",), held_out)
+    years = (*a.values, *b.values)
+    return _case(
+        "older", rng, passages, question, answer, (f"{old.subject.start} is older",), held_out, years
+    )
 
 
 def both(rng: random.Random, held_out: bool) -> Case:
@@ -208,7 +211,7 @@ def injection(rng: random.Random, held_out: bool) -> Case:
 
 
 KINDS: tuple[tuple[Callable[[random.Random, bool], Case], int], ...] = (
-    (single, 34), (twins, 16), (series, 12), (newest, 8), (older, 3), (both, 3), (summary, 4), (absent_fact, 22),
+    (single, 34), (twins, 16), (series, 12), (newest, 8), (older, 4), (both, 4), (summary, 7), (absent_fact, 22),
     (absent_subject, 10), (ungrounded, 4), (belief, 8), (injection, 3),
 )  # fmt: skip
 
@@ -250,9 +253,8 @@ def _case(
         shown = [Passage(p.text, p.title) for p in passages] if kind != "newest" else passages
     else:
         shown = list(passages)
-    if kind not in ("older", "summary") and rng.random() > UNREAD_SHARE:
-        values = expect if told is None else told
-        shown = read(shown, () if kind == "absent" else values, rng)
+    if rng.random() > UNREAD_SHARE:
+        shown = _as_read(kind, shown, expect if told is None else told, rng)
     said, heard = rng.choice(CHAT)
     turns = [Turn("user", said, user_name="Sam"), Turn("assistant", heard)] if rng.random() < 0.12 else []
     group = rng.random() < 0.08
@@ -266,6 +268,16 @@ def _case(
     )
     wanted = tuple(expect[-1:]) if kind == "newest" else tuple(expect)
     return Case("grounded", kind, closed(messages, answer), wanted)
+
+
+def _as_read(
+    kind: str, passages: Sequence[Passage], values: Sequence[str], rng: random.Random
+) -> list[Passage]:
+    """What a reader makes of a kind of question: two years are compared by the model alone."""
+    if kind == "both":
+        return read_all(passages, values, rng)
+    nothing = kind in ("absent", "summary") or (kind == "older" and rng.random() < 0.5)
+    return read(passages, () if nothing else values, rng)
 
 
 def like(item: Item, rng: random.Random, e: Entities) -> Item:
