@@ -143,3 +143,21 @@ def test_tables_without_a_corpus_say_what_is_missing() -> None:
     }  # fmt: skip
     text = tables(report)
     assert "Style needs --corpus." in text and "| perplexity on held-out pairs | – |" in text
+
+
+def test_tables_tell_what_the_model_does_without_the_reader() -> None:
+    numbers = {"pass_rate": 0.5, "n": 4, "by_kind": {"absent": {"right": 0.75, "n": 4}}}
+    unread = {"pass_rate": 0.25, "n": 4, "by_kind": {"absent": {"right": 0.25, "n": 4}}}
+    report = {
+        "model": "m",
+        "model_hash": "0",
+        "stack": {},
+        "persona": "ada",
+        "decoding": "greedy",
+        "sets": {"grounded_held_out": numbers},
+        "xquad": {"f1": 0.6, "n": 9},
+        "without_reader": {"sets": {"grounded_held_out": unread}, "xquad": {"f1": 0.3, "n": 9}},
+    }
+    text = tables(report)
+    assert "| answer absent: says so | 75.0 % | 25.0 % | 4 |" in text
+    assert "F1 | 60.0 | 30.0 | 9 |" in text

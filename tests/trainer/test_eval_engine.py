@@ -12,7 +12,8 @@ from eval_tiny import make_project
 
 from engine.config import load_config
 from engine.errors import InputError
-from engine.types import Contrast, GenerationRequest, Message, Sampling
+from engine.fakes import KeywordReader
+from engine.types import Contrast, GenerationRequest, Message, Passage, Sampling
 from trainer.evaluation.options import Options
 from trainer.evaluation.session import Session
 
@@ -149,3 +150,26 @@ def test_score_probabilities_are_those_of_a_distribution(project: Path) -> None:
         return total
 
     assert _run(project, use) == pytest.approx(1.0, abs=1e-3)
+
+
+class ReaderInService(KeywordReader):
+    """A reader that can be started and closed, as the real one."""
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+def test_session_reader_is_served_and_can_be_left_out(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = ReaderInService({"where": "the mat"})
+    monkeypatch.setattr("trainer.evaluation.session.configured_reader", lambda config: reader)
+    passages = [Passage("The cat sat on the mat.", "Cat")]
+
+    async def use(session: Session) -> list[Any]:
+        asked = [session, session.having(reader=False)]
+        return [(await s.reply(0, "Where is it?", passages=passages)).sources[0].found for s in asked]
+
+    assert _run(project, use) == ["the mat", None]
+    assert reader.questions == ["Where is it?"]

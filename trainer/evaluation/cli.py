@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from trainer.evaluation.retrieval import Indexer
 
 BASE_PARTS = ("analyzer", "rewrite")  # asked of the unmodified base model
-READING_PARTS = ("grounded", "conflicts")
 HELP = {
     "analyzer": "is a search decided on where facts are asked for?",
     "rewrite": "does the standalone query name what it must?",
@@ -115,7 +114,7 @@ def _sampled(parser: argparse.ArgumentParser) -> None:
 def _part(args: argparse.Namespace) -> int:
     config, options = _config(args), _options(args)
     from engine.rows import read_rows
-    from trainer.evaluation.part import PARTS, opened, run_part
+    from trainer.evaluation.part import PARTS, READING_PARTS, opened, run_part
     from trainer.evaluation.session import Session
 
     cases = read_rows(args.cases, PARTS[args.part].row, args.limit)

@@ -45,6 +45,8 @@ PARTS: dict[str, Part] = {
     "conflicts": _part(conflicts),
     "persona": _part(persona),
 }
+READING_PARTS = ("grounded", "conflicts")
+"""Those whose cases bring passages."""
 
 
 async def run_part(

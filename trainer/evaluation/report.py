@@ -57,23 +57,29 @@ def put_into_card(path: Path, text: str) -> None:
 
 def _skills(report: Report) -> str:
     rows = []
+    alone = report.get("without_reader") or {"sets": {}}
     for part, kind, kinds, words in SKILLS:
-        found = _share(report["sets"].get(f"{part}_{kind}", {}), part, kinds)
+        found, unread = (_share(r["sets"].get(f"{part}_{kind}", {}), part, kinds) for r in (report, alone))
         if found is not None:
-            rows.append(f"| {words} | {_percent(found[0])} | {found[1]} |")
-    asked = report.get("xquad")
+            by_itself = _percent(unread[0]) if unread else "–"
+            rows.append(f"| {words} | {_percent(found[0])} | {by_itself} | {found[1]} |")
+    asked, unread_f1 = report.get("xquad"), alone.get("xquad")
     if asked and asked["n"]:
-        rows.append(f"| XQuAD English, passage given: F1 | {100 * asked['f1']:.1f} | {asked['n']} |")
+        by_itself = f"{100 * unread_f1['f1']:.1f}" if unread_f1 else "–"
+        rows.append(
+            f"| XQuAD English, passage given: F1 | {100 * asked['f1']:.1f} | {by_itself} | {asked['n']} |"
+        )
     ends = report.get("endings")
     if ends:
         words = "replies that end properly, under 200 tokens, no loops (drawn as configured)"
-        rows.append(f"| {words} | {_percent(ends['proper_rate'])} | {ends['n']} |")
+        rows.append(f"| {words} | {_percent(ends['proper_rate'])} | – | {ends['n']} |")
     stack = ", ".join(report["stack"]) or "base alone"
     head = (
         f"Measured by `understudy eval all` on {report['model']} ({report['model_hash']}), {stack}, "
         f"persona {report['persona']}, {report['decoding']}:"
     )
-    return f"{head}\n\n| skill | result | cases |\n|---|---:|---:|\n" + "\n".join(rows)
+    columns = "| skill | as served | without the reader | cases |\n|---|---:|---:|---:|\n"
+    return f"{head}\n\n{columns}" + "\n".join(rows)
 
 
 def _share(numbers: Report, part: str, kinds: str) -> tuple[float, int] | None:

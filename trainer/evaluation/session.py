@@ -220,7 +220,7 @@ class Session:
             "persona": self.persona.id,
             "adapters": {a.name: a.hash for a in self.worker.adapters() if a.name in stack},
             "stack": stack,
-            "reader": self.config.active_profile.reader if self.reader is not None else "",
+            "reader": self.config.active_profile.reader if self.reader and self.options.reader else "",
             "decoding": self.options.decoding,
             "temperature": self._temperature(),
             "seed": self.options.seed,
@@ -239,7 +239,7 @@ class Session:
     def _engine(self, retriever: Retriever, generator: Generator) -> Engine:
         return Engine(
             self.config, self.persona, NoHistory(), retriever, generator, self.renderer, self.worker,
-            self.toolbox, self.reader,
+            self.toolbox, self.reader if self.options.reader else None,
         )  # fmt: skip
 
     def _generator(self, message: str, turns: Sequence[Turn], system: str | None) -> Generator:

@@ -20,7 +20,7 @@ from trainer.evaluation import prose, stacks, style, xquad
 from trainer.evaluation.generated import SETS
 from trainer.evaluation.options import Clock, Options
 from trainer.evaluation.outcome import rounded
-from trainer.evaluation.part import PARTS, answer_all, opened, run_part
+from trainer.evaluation.part import PARTS, READING_PARTS, answer_all, opened, run_part
 from trainer.evaluation.session import Session
 
 Say = Callable[[str], None]
@@ -66,6 +66,8 @@ async def evaluate_all(
                 report["sets"][f"{part}_{kind}"] = await run_part(
                     part, session, cases, file, what=f"{part} {kind}"
                 )
+        if session.reader is not None:
+            report["without_reader"] = await _unread(session.having(reader=False), corpus, limit, out)
         report["endings"] = await _endings(started, limit, out)
         report["xquad"] = await _xquad(session, corpus, limit, out) if corpus else None
         report["prose"] = await prose.bits_per_byte(session, corpus, limit=limit, say=say) if corpus else None
@@ -79,6 +81,21 @@ async def evaluate_all(
         _write(out / "eval.md", tables(report))
         say(f"Wrote {out / 'eval.md'} and {out / 'eval.json'}")
     return report
+
+
+async def _unread(
+    session: Session, corpus: Path | None, limit: int | None, out: Path | None
+) -> dict[str, Any]:
+    """What the model makes of passages by itself: the sets that have some, and XQuAD."""
+    sets: dict[str, Any] = {}
+    for part, kind in SKILL_SETS:
+        if part in READING_PARTS:
+            with opened(out / f"{part}_{kind}_without_reader.jsonl" if out else None) as file:
+                what = f"{part} {kind}, no reader"
+                sets[f"{part}_{kind}"] = await run_part(
+                    part, session, shipped(part, kind, limit), file, what=what
+                )
+    return {"sets": sets, "xquad": (await xquad.xquad(session, corpus, limit))[0] if corpus else None}
 
 
 def _check_corpus(corpus: Path | None) -> None:
