@@ -17,10 +17,10 @@ from engine.reader import joined
 from engine.types import Message, Passage
 
 UNREAD_SHARE = 0.2  # of conversations without a reader
-MISSED_SHARE = 0.06  # of answers that the reader does not see
-WRONG_SHARE = 0.05  # of answers beside which the reader points elsewhere in the same passage
-STRAY_SHARE = 0.08  # of passages without an answer in which it sees one
-LOOSE_SHARE = 0.12  # of right places whose ends are off by a word or two
+MISSED_SHARE = 0.05  # of answers that the reader does not see
+WRONG_SHARE = 0.01  # of answers beside which the reader points elsewhere in the same passage
+STRAY_SHARE = 0.06  # of passages without an answer in which it sees one
+LOOSE_SHARE = 0.04  # of right places whose ends are off by a word or two
 _SPAN = re.compile(
     r"\$?\d[\d,.:]*\d(?: [a-z]+)?|\d+(?: [a-z]+)?"
     r"|(?:[A-Z][\w’'-]+ ?)+(?:of [A-Z]\w+)?"
