@@ -188,21 +188,28 @@ def places(batch: Any, rows: Sequence[Reading]) -> Tensor:
 
 
 def tuned(model: SpanModel, rows: Sequence[Reading]) -> tuple[float, dict[str, float]]:
-    """The margin that is right most often about whether a passage answers, and how good it is there."""
+    """The margin that tells answered and unanswered passages apart best, and how good it is there.
+
+    Both count alike, however many there are of each: how often a search finds nothing is not known here.
+    """
     model.encoder.eval()
     found = [model.find(r.question, [Passage(r.text, r.title)])[0] for r in rows]
     answers = [r.text[r.start : r.end] for r in rows]
+    held = [f.margin for f, a in zip(found, answers, strict=True) if a]
+    none = [f.margin for f, a in zip(found, answers, strict=True) if not a]
 
-    def right(threshold: float) -> float:
-        return sum((f.margin >= threshold) == bool(a) for f, a in zip(found, answers, strict=True)) / len(
-            rows
+    def right(threshold: float) -> tuple[float, float]:
+        return (
+            sum(m >= threshold for m in held) / max(1, len(held)),
+            sum(m < threshold for m in none) / max(1, len(none)),
         )
 
-    best = max((x / 4 for x in range(-16, 17)), key=right)
+    best = max((x / 4 for x in range(-16, 17)), key=lambda x: sum(right(x)))
     scores = [answer_f1(f.text, a) for f, a in zip(found, answers, strict=True) if a]
     measured = {
-        "answered_or_not": round(right(best), 4),
-        "f1_where_answered": round(sum(scores) / len(scores), 4),
+        "answer_seen": round(right(best)[0], 4),
+        "none_seen": round(right(best)[1], 4),
+        "f1_where_answered": round(sum(scores) / max(1, len(scores)), 4),
         "n": len(rows),
     }
     return best, measured
