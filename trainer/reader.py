@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 RANK, ALPHA = 32, 64
 TARGETS = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
+ENCODER_ID = "sentence-transformers/all-MiniLM-L6-v2"
 POOL = 1024  # rows that are sorted by length before they are batched
 
 
@@ -114,6 +115,8 @@ def _run(
     optimizer = torch.optim.AdamW(weights.values(), lr=config.lr, weight_decay=0.01)
     stream = readings(corpus, random.Random(config.seed))
     done = _resumed(work, weights, optimizer, config)
+    if done >= config.rows:
+        return
     if done:
         say(f"Going on behind {done:,} rows …")
         next(islice(stream, done, done), None)
@@ -216,11 +219,21 @@ def tuned(model: SpanModel, rows: Sequence[Reading]) -> tuple[float, dict[str, f
 
 
 def save(model: SpanModel, out: Path, base: Path, about: dict[str, Any]) -> None:
-    """Adapter in PEFT's format, head and settings; safetensors only."""
+    """Adapter in PEFT's format (bfloat16), head and settings: safetensors, and no path of this machine."""
+    from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
-    out.mkdir(parents=True, exist_ok=True)
-    model.encoder.save_pretrained(out / ADAPTER)
+    folder = out / ADAPTER
+    folder.mkdir(parents=True, exist_ok=True)
+    config = model.encoder.peft_config["default"]
+    config.base_model_name_or_path = ENCODER_ID
+    config.inference_mode = True
+    config.save_pretrained(folder)
+    weights = get_peft_model_state_dict(model.encoder)
+    save_file(
+        {n: w.to(torch.bfloat16).contiguous() for n, w in weights.items()},
+        folder / "adapter_model.safetensors",
+    )
     save_file({n: p.detach().contiguous() for n, p in model.head.state_dict().items()}, out / HEAD)
     settings = {
         "encoder": f"{BUNDLED_PACKAGE} {version(BUNDLED_PACKAGE)}",
