@@ -3,8 +3,8 @@
 A small language model reads badly but copies well. The reader is the retriever's own encoder with a
 LoRA adapter and two scores a token, trained by `understudy train reader`: where an answer begins and
 where it ends. Its first token stands for "not here". What it finds is put before the model in the
-prompt (`engine.prompt.possible_answers`), which may take it or not. It reads each passage by itself and
-knows nothing of dates, other passages, personas or the model that answers.
+prompt (`engine.prompt.possible_answers`), which may take it or not. It reads each passage by itself; of
+findings that differ `kept` tells which count. It knows nothing of personas or the model that answers.
 
 Source: extractive question answering with a null span, https://arxiv.org/abs/1806.03822.
 """
@@ -27,6 +27,7 @@ from typing import Any
 from engine.config import Config
 from engine.embedder import bundled_folder, use_one_core
 from engine.errors import RetrievalError
+from engine.prompt import newest_first
 from engine.types import Passage
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ STRIDE_TOKENS = 128  # that neighbouring windows share
 QUESTION_TOKENS = 64
 LONGEST_ANSWER = 24  # tokens
 BATCH = 16
+FAR_BELOW = 8.0  # nats under the best finding, from which another one is none
+SURE = 6.0  # nats over none, from which a newer finding replaces an older one
 MOST_QUESTIONS, MIN_WORDS = 3, 3  # of a message; of each, in words
 SETTINGS, ADAPTER, HEAD = "reader.json", "adapter", "head.safetensors"
 
@@ -139,6 +142,33 @@ class SpanModel:
 def lead(title: str) -> str:
     """What stands before a passage's text, so that a subject named only in the title is known."""
     return f"{' '.join(title.split())[:120]}: "
+
+
+def kept(found: Sequence[Finding], passages: Sequence[Passage], threshold: float) -> list[str]:
+    """What is told of the findings for one question, empty where nothing is.
+
+    A document tells its best one, wherever it was cut. Of those that are sure and dated the newest is told
+    and no other dated one: they are what it was before. What is far less likely than the best of all is left
+    out unless it is that newest.
+    """
+    best: dict[tuple[str, object], float] = {}
+    for f, p in zip(found, passages, strict=True):
+        best[_document(p)] = max(f.margin, best.get(_document(p), f.margin))
+    own = [f.margin == best[_document(p)] for f, p in zip(found, passages, strict=True)]
+    sure = [p for f, p, o in zip(found, passages, own, strict=True) if o and f.margin >= SURE]
+    newest = next((p for p in newest_first(sure) if p.published_at), None)
+    least = max(threshold, max(best.values(), default=0.0) - FAR_BELOW)
+
+    def told(finding: Finding, passage: Passage) -> bool:
+        if newest is not None and passage.published_at:
+            return passage is newest
+        return finding.margin >= least
+
+    return [f.text if o and told(f, p) else "" for f, p, o in zip(found, passages, own, strict=True)]
+
+
+def _document(passage: Passage) -> tuple[str, object]:
+    return passage.title, passage.published_at
 
 
 def several(question: str) -> tuple[str, ...]:
@@ -261,6 +291,8 @@ class PassageReader:
         except Exception as exc:  # torch and the tokenizer raise whatever they like
             raise RetrievalError(f"The reader failed: {exc}.") from exc
         return tuple(
-            replace(p, found=joined(f.text for f in each if f.margin >= model.threshold))
-            for p, each in zip(passages, zip(*found, strict=True), strict=True)
+            replace(p, found=joined(each))
+            for p, each in zip(
+                passages, zip(*(kept(f, passages, model.threshold) for f in found), strict=True), strict=True
+            )
         )

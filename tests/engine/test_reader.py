@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,16 @@ from transformers import AutoTokenizer
 
 from engine.embedder import bundled_folder
 from engine.errors import RetrievalError
-from engine.reader import SETTINGS, PassageReader, SpanModel, joined, load_span_model, several
+from engine.reader import (
+    SETTINGS,
+    Finding,
+    PassageReader,
+    SpanModel,
+    joined,
+    kept,
+    load_span_model,
+    several,
+)
 from engine.types import Passage
 
 LONG = "Grass grows on the hill. " * 120 + "The Harlow Bridge opens on 12 December. " + "It rains. " * 60
@@ -154,3 +165,29 @@ async def test_read_two_questions_gives_what_was_found_for_either(tokenizer: Any
     assert [p.found for p in read] == ["12 December"]
     assert joined(["1901", "", "Ann Carter", "1901"]) == "1901 and Ann Carter"
     await reader.close()
+
+
+def test_kept_a_document_tells_its_best_finding_once() -> None:
+    moved, early = Passage("…", "Bridge moved"), Passage("…", "Bridge to open")
+    found = [Finding("12 December", 15.2), Finding("26 November", 10.7), Finding("28 November", 13.5)]
+    assert kept(found, [moved, moved, early], 0.0) == ["12 December", "", "28 November"]
+
+
+def test_kept_what_is_far_below_the_best_is_left_out() -> None:
+    passages = [Passage("…", "A"), Passage("…", "B"), Passage("…", "C")]
+    found = [Finding("three weeks", 5.4), Finding("640 meters", 16.3), Finding("red", -3.0)]
+    assert kept(found, passages, 0.0) == ["", "640 meters", ""]
+    assert kept(found[::2], passages[::2], 0.0) == ["three weeks", ""]
+
+
+def test_kept_of_sure_and_dated_findings_the_newest_is_told_alone() -> None:
+    old = Passage("…", "To open", published_at=datetime(2026, 9, 14, tzinfo=UTC))
+    new = Passage("…", "Moved", published_at=datetime(2026, 11, 18, tzinfo=UTC))
+    dates = [Finding("28 November", 17.5), Finding("12 December", 6.6)]
+    assert kept(dates, [old, new], 0.0) == ["", "12 December"]
+    assert kept([dates[0], Finding("Tuesday", 5.0)], [old, new], 0.0) == ["28 November", ""]  # not sure
+    assert kept([Finding("May", 3.0), Finding("June", 2.0)], [old, new], 0.0) == ["May", "June"]
+    assert kept([dates[0], Finding("12 December", 14.0)], [old, replace(new, published_at=None)], 0.0) == [
+        "28 November",
+        "12 December",
+    ]
