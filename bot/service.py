@@ -131,7 +131,7 @@ class Service:
         renderer = Renderer(await asyncio.to_thread(load_tokenizer, config.model_ref))
         toolbox = make_toolbox(config.tools, persona.tools, self._env)
         self._stack.push_async_callback(toolbox.close)
-        reader = await self._started_reader(configured_reader(config))
+        reader = await self._started_reader(configured_reader(config, persona))
         engine = Engine(config, persona, history, retriever, worker, renderer, worker, toolbox, reader)
         relay = Relay(engine, history, config.limits)
         admin = Admin(config.limits, worker, persona.adapters_path, relay, knowledge.refresh_now, self.status)

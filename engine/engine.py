@@ -22,7 +22,7 @@ from engine.config import Config
 from engine.errors import Cancelled, InputError, RetrievalError
 from engine.personas import Persona
 from engine.prompt import Fitted, Renderer, clean_text, fit, newest_first
-from engine.query import asked_of
+from engine.query import about, asked_of
 from engine.summary import Summarizer
 from engine.tools.format import tool_system
 from engine.tools.loop import Said, ToolLoop
@@ -202,9 +202,8 @@ class Engine:
             passages, note = await self._retrieve(decision.query, request_id)
             timer.lap("retrieve")
         if passages and self._reader is not None:
-            passages, note = await self._read(
-                self._reader, asked_of(decision.query, text), passages, request_id
-            )
+            question = about(asked_of(decision.query, text), self.persona.name)
+            passages, note = await self._read(self._reader, question, passages, request_id)
             timer.lap("read")
         if passages and options.temperature is None:
             coolest = min(sampling.temperature, self._config.sampling.grounded_temperature)

@@ -26,6 +26,25 @@ _OPENERS = frozenset(
     "which who whom whose why will with would".split()
 )
 
+_POLITE = re.compile(
+    r"\b(?:can|could|would|will|thank|do) you\b(?! (?:like|live|smoke|own|have a)\b)", re.IGNORECASE
+)
+_YOU = tuple(
+    (re.compile(rf"\b{said}\b", re.IGNORECASE), named)
+    for said, named in (
+        ("were you", "was {n}"),
+        ("are you", "is {n}"),
+        ("have you", "has {n}"),
+        ("do you", "does {n}"),
+        ("you were", "{n} was"),
+        ("you are", "{n} is"),
+        ("you have", "{n} has"),
+        ("yourself", "{n}"),
+        ("yours?", "{n}'s"),
+        ("you", "{n}"),
+    )
+)
+
 
 def trusted(query: str, message: str, turns: Sequence[Turn]) -> bool:
     """Whether a rewrite says what was asked and nothing that nobody said.
@@ -67,6 +86,18 @@ def asked_of(query: str, message: str) -> str:
     """What a reader is to answer: the rewrite, or the message where the query is `spelled_out`."""
     plain = " ".join(message.split())
     return plain if query.endswith(plain) else query
+
+
+def about(question: str, name: str) -> str:
+    """The question with the one who is asked named: "Where were you born?" is of Mark Twain.
+
+    Passages tell of the persona in the third person. "Could you tell me …" is left as it is.
+    """
+    if _POLITE.search(question):
+        return question
+    for pattern, named in _YOU:
+        question = pattern.sub(named.format(n=name), question)
+    return question
 
 
 def _is_name(word: str, first: bool = False) -> bool:

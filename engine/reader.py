@@ -21,12 +21,14 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from engine.config import Config
 from engine.embedder import bundled_folder, use_one_core
 from engine.errors import RetrievalError
+from engine.personas import Persona
 from engine.prompt import newest_first
 from engine.types import Passage
 
@@ -38,6 +40,7 @@ QUESTION_TOKENS = 64
 LONGEST_ANSWER = 24  # tokens
 BATCH = 16
 FAR_BELOW = 8.0  # nats under the best finding, from which another one is none
+ALIKE = 3.0  # nats between two findings of a document that are about as likely
 SURE = 6.0  # nats over none, from which a newer finding replaces an older one
 MOST_QUESTIONS, MIN_WORDS = 3, 3  # of a message; of each, in words
 SETTINGS, ADAPTER, HEAD = "reader.json", "adapter", "head.safetensors"
@@ -144,31 +147,50 @@ def lead(title: str) -> str:
     return f"{' '.join(title.split())[:120]}: "
 
 
-def kept(found: Sequence[Finding], passages: Sequence[Passage], threshold: float) -> list[str]:
+def kept(
+    found: Sequence[Finding], passages: Sequence[Passage], threshold: float, since: date | None = None
+) -> list[str]:
     """What is told of the findings for one question, empty where nothing is.
 
-    A document tells its best one, wherever it was cut. Of those that are sure and dated the newest is told
-    and no other dated one: they are what it was before. What is far less likely than the best of all is left
-    out unless it is that newest.
+    A document tells its best one, or one about as likely that stands before it: the search knows better than
+    the reader whom a passage is about. Of those that are sure and dated the newest is told and no other dated
+    one: they are what it was before. What is far less likely than the best of all is left out unless it is
+    that newest.
+
+    Args:
+        passages: best first, as the search ranked them.
+        threshold: margin in nats from which a finding counts.
+        since: dates before it are of events, not of reports: a later one does not replace an earlier one.
     """
-    best: dict[tuple[str, object], float] = {}
+    best: dict[object, float] = {}
     for f, p in zip(found, passages, strict=True):
-        best[_document(p)] = max(f.margin, best.get(_document(p), f.margin))
-    own = [f.margin == best[_document(p)] for f, p in zip(found, passages, strict=True)]
+        best[_document(p, since)] = max(f.margin, best.get(_document(p, since), f.margin))
+    own: list[bool] = []
+    for f, p in zip(found, passages, strict=True):
+        key = _document(p, since)
+        own.append(f.margin >= best.get(key, float("inf")) - ALIKE)
+        if own[-1]:
+            del best[key]  # it has told
     sure = [p for f, p, o in zip(found, passages, own, strict=True) if o and f.margin >= SURE]
-    newest = next((p for p in newest_first(sure) if p.published_at), None)
-    least = max(threshold, max(best.values(), default=0.0) - FAR_BELOW)
+    newest = next((p for p in newest_first(sure) if _reported(p, since)), None)
+    least = max(threshold, max((f.margin for f in found), default=0.0) - FAR_BELOW)
 
     def told(finding: Finding, passage: Passage) -> bool:
-        if newest is not None and passage.published_at:
+        if newest is not None and _reported(passage, since):
             return passage is newest
         return finding.margin >= least
 
     return [f.text if o and told(f, p) else "" for f, p, o in zip(found, passages, own, strict=True)]
 
 
-def _document(passage: Passage) -> tuple[str, object]:
-    return passage.title, passage.published_at
+def _reported(passage: Passage, since: date | None) -> bool:
+    """Whether its date is a report's."""
+    day = passage.published_at
+    return day is not None and (since is None or day.date() >= since)
+
+
+def _document(passage: Passage, since: date | None) -> object:
+    return passage.title, passage.url, passage.published_at if _reported(passage, since) else None
 
 
 def several(question: str) -> tuple[str, ...]:
@@ -230,10 +252,10 @@ def _load(folder: Path, base: Path, threshold: float) -> SpanModel:
     return SpanModel(encoder.eval(), head.eval(), tokenizer, threshold)
 
 
-def configured_reader(config: Config) -> PassageReader | None:
-    """The active profile's reader, not loaded yet; None where it has none."""
+def configured_reader(config: Config, persona: Persona) -> PassageReader | None:
+    """The active profile's reader for a persona, not loaded yet; None where it has none."""
     folder = config.reader_path
-    return PassageReader(folder) if folder is not None else None
+    return PassageReader(folder, persona.memory_ends) if folder is not None else None
 
 
 class PassageReader:
@@ -241,10 +263,11 @@ class PassageReader:
 
     Args:
         folder: see `load_span_model`.
+        since: see `kept`; the day on which the persona's own memory ends.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, since: date | None = None) -> None:
+        self._folder, self._since = folder, since
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "understudy-reader")
         self._model: SpanModel | None = None  # touched by the reader's thread only
@@ -293,6 +316,8 @@ class PassageReader:
         return tuple(
             replace(p, found=joined(each))
             for p, each in zip(
-                passages, zip(*(kept(f, passages, model.threshold) for f in found), strict=True), strict=True
+                passages,
+                zip(*(kept(f, passages, model.threshold, self._since) for f in found), strict=True),
+                strict=True,
             )
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.query import asked_of, spelled_out, trusted
+from engine.query import about, asked_of, spelled_out, trusted
 from engine.types import Turn
 
 TURNS = (
@@ -59,3 +59,20 @@ def test_spelled_out_long_turns_are_cut() -> None:
 def test_asked_of_is_the_rewrite_or_the_message_alone() -> None:
     assert asked_of("Who built the Orrin Dam?", "Who built it?") == "Who built the Orrin Dam?"
     assert asked_of(spelled_out("Who built it?", TURNS), "Who  built it?") == "Who built it?"
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("Where were you born?", "Where was Ada born?"),
+        ("What is your favourite book?", "What is Ada's favourite book?"),
+        ("When did you die?", "When did Ada die?"),
+        ("Do you smoke?", "does Ada smoke?"),
+        ("How old were you when you were married?", "How old was Ada when Ada was married?"),
+        ("Could you tell me when the dam burst?", "Could you tell me when the dam burst?"),
+        ("Do you know who built the dam?", "Do you know who built the dam?"),
+        ("When did the dam burst?", "When did the dam burst?"),
+    ],
+)
+def test_about_names_the_one_who_is_asked(question: str, named: str) -> None:
+    assert about(question, "Ada") == named

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -191,3 +191,19 @@ def test_kept_of_sure_and_dated_findings_the_newest_is_told_alone() -> None:
         "28 November",
         "12 December",
     ]
+
+
+def test_kept_of_a_documents_findings_about_as_likely_the_first_ranked_is_told() -> None:
+    life = [Passage(text, "The life") for text in ("He was born in Florida.", "He moved.", "A son was born.")]
+    found = [Finding("Florida", 10.0), Finding("Hartford", 1.8), Finding("Buffalo", 10.8)]
+    assert kept(found, life, 0.0) == ["Florida", "", ""]
+    assert kept([Finding("Florida", 5.0), *found[1:]], life, 0.0) == ["", "", "Buffalo"]
+
+
+def test_kept_dates_of_events_do_not_replace_each_other() -> None:
+    born, son = (
+        Passage("…", "The life", published_at=datetime(year, 1, 1, tzinfo=UTC)) for year in (1835, 1870)
+    )
+    found = [Finding("Florida", 10.0), Finding("Buffalo", 10.8)]
+    assert kept(found, [born, son], 0.0, date(1910, 4, 21)) == ["Florida", ""]
+    assert kept(found, [born, son], 0.0) == ["", "Buffalo"]

@@ -164,7 +164,7 @@ class ReaderInService(KeywordReader):
 
 def test_session_reader_is_served_and_can_be_left_out(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = ReaderInService({"where": "the mat"})
-    monkeypatch.setattr("trainer.evaluation.session.configured_reader", lambda config: reader)
+    monkeypatch.setattr("trainer.evaluation.session.configured_reader", lambda *_: reader)
     passages = [Passage("The cat sat on the mat.", "Cat")]
 
     async def use(session: Session) -> list[Any]:

@@ -89,7 +89,7 @@ class Session:
         self._say = say
         self.persona = load_persona(config.persona_path)
         self.worker = ModelWorker(config.model_ref, config.active_profile, config.worker)
-        self.reader = configured_reader(config) if options.reader else None
+        self.reader = configured_reader(config, self.persona) if options.reader else None
         self.toolbox = make_toolbox(config.tools, self.persona.tools, read_env(config.path(".env")))
 
     async def __aenter__(self) -> Session:
