@@ -6,6 +6,7 @@ import random
 
 from engine.prompt import reply_messages
 from engine.types import Passage
+from trainer.pointers import UNREAD_SHARE, read
 from trainer.skills import systems
 from trainer.skills.case import Case, closed, template
 from trainer.skills.entities import Entities
@@ -60,6 +61,8 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
     if rng.random() < 0.4:
         passages.append(write(make(rng, e), rng, moment(e), entities=e))
         rng.shuffle(passages)
+    if rng.random() > UNREAD_SHARE:
+        passages = read(passages, () if absent else (value,), rng)
     question = template(rng, asked[2], held_out)
     if rng.random() < 0.15:
         question = (
