@@ -74,7 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "source": "squad_v1.1_part", "task": "grounded_qa_unanswerable", "context": ["Bees make honey."],
         "messages": _chat("Who sings?", "The sources I have don't say."),
     }  # fmt: skip
-    long = [{**squad[0], "context": [f"Hall {i}. " + "The hall is red and old. " * 60]} for i in range(30)]
+    long = [{**squad[0], "context": [f"Hall {i}. " + "The hall is red and old. " * 60]} for i in range(120)]
     _write(path, "grounded_squad_part", [*squad, absent, *long])
     _write(
         path, "grounded_xquad_en", [{**squad[0], "source": "xquad_en", "context": ["Only for evaluation."]}]
