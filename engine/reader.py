@@ -168,7 +168,8 @@ def kept(
     own: list[bool] = []
     for f, p in zip(found, passages, strict=True):
         key = _document(p, since)
-        own.append(f.margin >= best.get(key, float("inf")) - ALIKE)
+        top = best.get(key, float("inf"))
+        own.append(f.margin >= max(top - ALIKE, min(top, threshold)))
         if own[-1]:
             del best[key]  # it has told
     sure = [p for f, p, o in zip(found, passages, own, strict=True) if o and f.margin >= SURE]
@@ -230,7 +231,9 @@ def load_span_model(folder: Path) -> SpanModel:
                 f"{settings['encoder']} or train it anew with `understudy train reader`."
             )
         return _load(folder, base, float(settings["threshold"]))
-    except (OSError, KeyError, ValueError, RuntimeError) as exc:
+    except RetrievalError:
+        raise
+    except Exception as exc:  # missing files, broken weights, wrong shapes: all mean the same here
         raise RetrievalError(
             f"The reader in {folder} cannot be loaded ({exc}); train it with `understudy train reader`, or "
             'set reader = "" in the profile.'

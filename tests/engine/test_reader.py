@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -207,3 +208,27 @@ def test_kept_dates_of_events_do_not_replace_each_other() -> None:
     found = [Finding("Florida", 10.0), Finding("Buffalo", 10.8)]
     assert kept(found, [born, son], 0.0, date(1910, 4, 21)) == ["Florida", ""]
     assert kept(found, [born, son], 0.0) == ["", "Buffalo"]
+
+
+def test_kept_finding_that_counts_is_not_given_up_for_one_that_does_not() -> None:
+    life = [Passage("…", "The life"), Passage("…", "The life")]
+    assert kept([Finding("maybe", -0.5), Finding("Florida", 2.0)], life, 0.25) == ["", "Florida"]
+
+
+def test_load_damaged_weights_are_a_retrieval_error(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[2] / "models" / "reader"
+    shutil.copytree(shipped, tmp_path / "reader")
+    (tmp_path / "reader" / "head.safetensors").write_bytes(b"no weights")
+    with pytest.raises(RetrievalError, match="cannot be loaded"):
+        load_span_model(tmp_path / "reader")
+
+
+async def test_shipped_reader_finds_the_owner_of_the_marsh() -> None:
+    reader = PassageReader(Path(__file__).parents[2] / "models" / "reader")
+    passages = [
+        Passage("Volunteers dug out the drains. The land belongs to the Van Rossum family.", "Marsh"),
+        Passage("The ferry made her last crossing on Sunday.", "Ferry"),
+    ]
+    read = await reader.read("Who owns the land?", passages)
+    assert "Van Rossum" in (read[0].found or "") and read[1].found == ""
+    await reader.close()
