@@ -149,7 +149,7 @@ def test_budget_in_minutes_counts_over_resumes(data_dir: Path) -> None:
     first = pretrain(config, quiet=True, stop_after_steps=3)
     second = pretrain(config, quiet=True, stop_after_steps=3)
     assert second.minutes > first.minutes > 0
-    spent = _config(data_dir, max_tokens=None, max_minutes=second.minutes)
+    spent = _config(data_dir, max_tokens=None, max_minutes=first.minutes)
     assert pretrain(spent, quiet=True).finished
     assert pretrain(spent, quiet=True).step == second.step
 
