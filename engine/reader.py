@@ -127,9 +127,7 @@ class SpanModel:
         first, last = scores[places, 0], scores[places, 1]
         sums = first[:, None] + last[None, :]  # (N, N)
         n = len(places)
-        allowed = torch.ones(n, n, dtype=torch.bool).triu() & ~torch.ones(n, n, dtype=torch.bool).triu(
-            LONGEST_ANSWER
-        )
+        allowed = torch.ones(n, n, dtype=torch.bool).triu().tril(LONGEST_ANSWER - 1)
         sums = sums.masked_fill(~allowed, float("-inf"))
         at = int(sums.argmax())
         a, b = places[at // n], places[at % n]
