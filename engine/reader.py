@@ -18,8 +18,10 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -189,6 +191,8 @@ def _reported(passage: Passage, since: date | None) -> bool:
 
 
 def _document(passage: Passage, since: date | None) -> object:
+    if not (passage.title or passage.url):
+        return passage.text
     return passage.title, passage.url, passage.published_at if _reported(passage, since) else None
 
 
@@ -244,13 +248,27 @@ def _load(folder: Path, base: Path, threshold: float) -> SpanModel:
     from safetensors.torch import load_file
     from transformers import AutoModel, AutoTokenizer
 
-    encoder = PeftModel.from_pretrained(
-        AutoModel.from_pretrained(base, local_files_only=True, add_pooling_layer=False), folder / ADAPTER
-    ).merge_and_unload()
+    with _without_notices():
+        plain = AutoModel.from_pretrained(base, local_files_only=True, add_pooling_layer=False)
+        encoder = PeftModel.from_pretrained(plain, folder / ADAPTER).merge_and_unload()
     head = torch.nn.Linear(encoder.config.hidden_size, 2)
     head.load_state_dict(load_file(folder / HEAD))
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
     return SpanModel(encoder.eval(), head.eval(), tokenizer, threshold)
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Leaving out the pooling layer is meant, and peft asks for a property that transformers has renamed."""
+    library = logging.getLogger("transformers")
+    level = library.level
+    library.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        library.setLevel(level)
 
 
 def configured_reader(config: Config, persona: Persona) -> PassageReader | None:

@@ -25,6 +25,10 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     book.add_argument("--max-words", type=int, default=500, metavar="N", help="of a passage (500)")
     book.add_argument("--only", choices=("passages", "talk"), help="leave out pairs of the other kind")
     book.add_argument("--longest-talk", type=int, metavar="N", help="words of an answer in talk, at most")
+    book.add_argument(
+        "--on-topic", type=float, metavar="S",
+        help="keep answers whose meaning is near to what was said: cosine of their embeddings, 0 to 1",
+    )  # fmt: skip
     book.add_argument("--sample", type=int, metavar="N", help="keep N pairs, drawn at random by --seed")
     book.add_argument("--seed", type=int, default=0, help="of --sample (0)")
 
@@ -37,7 +41,10 @@ def run_book(args: argparse.Namespace) -> int:
     from ingest.charsets import decode
     from ingest.extract_out import slug
     from ingest.ledger import Ledger
+    from ingest.topic import on_topic
 
+    if args.on_topic is not None and not 0 <= args.on_topic <= 1:
+        raise InputError(f"--on-topic {args.on_topic} is not between 0 and 1.")
     if not 1 <= args.min_words <= args.max_words:
         raise InputError(
             f"--min-words {args.min_words} and --max-words {args.max_words} leave nothing between."
@@ -74,9 +81,13 @@ def run_book(args: argparse.Namespace) -> int:
     if repeats:
         unique.drop("same pair again", count=repeats)
     kept = list(rows.values())
+    if args.on_topic is not None:
+        kept = on_topic(kept, args.on_topic)
+        unique.drop("answer is about something else", count=len(rows) - len(kept))
+    found = len(kept)
     if args.sample is not None and args.sample < len(kept):
         kept = random.Random(args.seed).sample(kept, args.sample)
-        unique.drop("not in the sample", count=len(rows) - len(kept))
+        unique.drop("not in the sample", count=found - len(kept))
     return write_pairs(args, ledger, args.out, kept, refused)
 
 

@@ -21,6 +21,7 @@ from trainer.skills import (
     analyzer,
     changes,
     copying,
+    everyday,
     exam,
     grounded,
     identity,
@@ -29,6 +30,7 @@ from trainer.skills import (
     smalltalk,
 )
 from trainer.skills.case import Generate
+from trainer.skills.listening import listened
 from trainer.storeasked import asked, follow_ups
 from trainer.storelong import grounded_long, skills_long
 from trainer.storesink import MAX_TOKENS, SHORT_TOKENS, Job, Ledger, Sink, rows_of, shortened
@@ -40,11 +42,18 @@ SKILLS: tuple[tuple[Generate, int], ...] = (
     (changes.generate, 8),
     (analyzer.generate, 16),
     (rewrite.generate, 16),
-    (smalltalk.generate, 14),
+    (smalltalk.generate, 12),
+    (everyday.generate, 12),
     (identity.generate, 12),
-    (about.generate, 5),
+    (about.generate, 10),
     (memory.generate, 5),
     (copying.generate, 4),
+)
+TALK: tuple[tuple[Generate, int], ...] = (
+    (everyday.generate, 60),
+    (smalltalk.generate, 25),
+    (identity.generate, 10),
+    (memory.generate, 5),
 )
 SHORT: tuple[tuple[Generate, int], ...] = (
     (grounded.generate, 50),
@@ -112,6 +121,10 @@ def _generated(
 
 def _skills(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     return _generated(job, renderer, rng, SKILLS, job.sizes.skills, MAX_TOKENS)
+
+
+def _talk(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
+    return _generated(job, renderer, rng, TALK, job.sizes.talk, SHORT_TOKENS)
 
 
 def _skills_short(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
@@ -198,18 +211,21 @@ def _rewrite(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
 
 def _chat(job: Job, renderer: Renderer, rng: random.Random) -> Ledger:
     sink = Sink(job, MAX_TOKENS)
-    caps = {
-        "chat_self_dialogue": 0.35,
-        "chat_topical": 0.15,
-        "chat_fiction_dialogue": 0.35,
-        "instruct_dolly_part": 0.15,
-    }
-    for name, share in caps.items():
+    listening = {"chat_self_dialogue": listened, "chat_topical": listened}
+    plan = (
+        (corpus.CHAT_FILES, "chat_self_dialogue", 0.4),
+        (corpus.CHAT_FILES, "chat_topical", 0.15),
+        (corpus.CHAT_FILES, "chat_fiction_dialogue", 0.15),
+        (corpus.CHAT_FILES, "instruct_dolly_part", 0.15),
+        (listening, "chat_self_dialogue", 0.3),
+        (listening, "chat_topical", 0.05),
+    )
+    for makers, name, share in plan:
         budget = sink.ledger.tokens + share * job.sizes.chat
-        for row in rows_of(job, name, 0.6 if share > 0.3 else 1.0, sink):
+        for row in rows_of(job, name, 1.0, sink):
             if sink.ledger.tokens >= budget:
                 break
-            made = corpus.CHAT_FILES[name](row, rng)
+            made = makers[name](row, rng)
             if made is None:
                 sink.ledger.notes["unfit"] += 1
                 continue
@@ -266,6 +282,7 @@ STORES: dict[str, Callable[[Job, Renderer, random.Random], Ledger]] = {
     "grounded": _grounded,
     "series": _series,
     "chat": _chat,
+    "talk": _talk,
     "rewrite": _rewrite,
     "skills_long": skills_long,
     "grounded_long": grounded_long,

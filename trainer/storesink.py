@@ -28,6 +28,7 @@ class Sizes:
     skills_short: int = 5_000_000
     skills_dense: int = 2_000_000
     chat: int = 6_000_000
+    talk: int = 3_000_000
     skills_long: int = 3_000_000
     grounded_long: int = 3_000_000
     tools: int = 4_000_000

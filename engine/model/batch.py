@@ -28,10 +28,11 @@ class Batch:
 
     Args:
         device: where the model is.
+        cache_name: what the model's `forward` calls its cache.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device, cache_name: str) -> None:
+        self._device, self._cache_name = device, cache_name
         self._feeds: list[Feed] = []
         self._layers: list[_Layer] = []
         self.at = torch.zeros(0, dtype=torch.long, device=device)  # (n,) where each row writes next
@@ -70,7 +71,7 @@ class Batch:
             "input_ids": torch.tensor(ids, device=self._device),
             "position_ids": self.at[:, None],
             "attention_mask": (seen <= self.at[:, None]).long(),
-            "past_key_values": Cache(layers=list(self._layers)),
+            self._cache_name: Cache(layers=list(self._layers)),
             "use_cache": True,
         }
 

@@ -83,8 +83,8 @@ class EncodedRunner(Runner):
             out = self._model(
                 encoder_outputs=feed.encoded,
                 decoder_input_ids=torch.tensor([piece], device=device),
-                past_key_values=feed.cache,
                 use_cache=True,
+                **{self._cache_name: feed.cache},
             )
         feed.fed += len(piece)
         logits: Tensor = out.logits[0, -1]

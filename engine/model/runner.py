@@ -48,9 +48,10 @@ class Runner:
         self.shelf = Shelf(self._stack, self._prefixes.forget)
         takes = inspect.signature(loaded.model.forward).parameters
         self._takes_positions = "position_ids" in takes
+        self._cache_name = "cache" if "cache" in takes else "past_key_values"  # transformers renames it
         self._options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
         self._sliceable = _sliceable(self._new_cache())
-        self._batch = Batch(loaded.device)
+        self._batch = Batch(loaded.device, self._cache_name)
         self._batch_mask: tuple[tuple[Key, ...], RowMask] | None = None
         self._try_out()
 
@@ -230,8 +231,8 @@ class Runner:
         with torch.inference_mode(), self._stack.rows(feed.mask):
             out = self._model(
                 input_ids=torch.tensor([piece], device=device),
-                past_key_values=feed.cache,
                 use_cache=True,
+                **{self._cache_name: feed.cache},
                 **options,
             )
         feed.fed += len(piece)

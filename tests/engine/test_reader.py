@@ -174,6 +174,14 @@ def test_kept_a_document_tells_its_best_finding_once() -> None:
     assert kept(found, [moved, moved, early], 0.0) == ["12 December", "", "28 November"]
 
 
+def test_kept_passages_without_a_title_are_documents_of_their_own() -> None:
+    found = [Finding("12 December", 15.2), Finding("Ann Carter", 14.7)]
+    assert kept(found, [Passage("It opens soon.", ""), Passage("She said so.", "")], 0.0) == [
+        "12 December",
+        "Ann Carter",
+    ]
+
+
 def test_kept_what_is_far_below_the_best_is_left_out() -> None:
     passages = [Passage("…", "A"), Passage("…", "B"), Passage("…", "C")]
     found = [Finding("three weeks", 5.4), Finding("640 meters", 16.3), Finding("red", -3.0)]

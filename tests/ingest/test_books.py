@@ -14,6 +14,7 @@ from ingest.books import Book, read_book
 from ingest.books_cli import add_parser
 from ingest.jsonl import Row
 from ingest.ledger import Ledger, Stage
+from ingest.topic import on_topic
 
 SENTENCE = "The old pilot looked across the brown river and spoke of the night when the boat went down."
 PARAGRAPH = " ".join([SENTENCE] * 6)  # 108 words
@@ -223,3 +224,15 @@ def test_book_command_prints_one_object_and_refuses_another_author(
     args = parser.parse_args(["book", str(path), "--out", str(out), "--author", "Someone Else"])
     assert args.handler(args) == 1
     assert "not by Someone Else" in capsys.readouterr().err
+
+
+def test_on_topic_keeps_the_answer_that_is_about_what_was_said() -> None:
+    rows: list[Row] = [
+        {
+            "instruction": ["Do you like fishing in the river?"],
+            "response": "I caught a big fish in the river.",
+        },
+        {"instruction": ["Do you like fishing in the river?"], "response": "Her lawyer signed the contract."},
+    ]
+    assert on_topic(rows, 0.4) == rows[:1]
+    assert on_topic(rows, 0.0)[0] == rows[0]

@@ -19,7 +19,19 @@ from engine.prompt import (
     analyzer_messages,
 )
 from engine.types import Turn
-from trainer.skills import about, analyzer, copying, exam, grounded, identity, memory, rewrite, smalltalk
+from trainer.skills import (
+    about,
+    analyzer,
+    copying,
+    everyday,
+    exam,
+    grounded,
+    identity,
+    listening,
+    memory,
+    rewrite,
+    smalltalk,
+)
 from trainer.skills.case import Case, Generate, reserved
 from trainer.skills.changes import CHANGES
 from trainer.skills.entities import Entities
@@ -33,6 +45,7 @@ MAKERS: tuple[Generate, ...] = (
     rewrite.generate,
     identity.generate,
     smalltalk.generate,
+    everyday.generate,
     copying.generate,
     about.generate,
     memory.generate,
@@ -208,3 +221,38 @@ def test_history_puts_the_newest_passage_first_and_answers_from_it() -> None:
         days = [re.search(r"\((\d{4}-\d\d-\d\d)\): ", line)[1] for line in lines]  # type: ignore[index]
         assert days == sorted(days, reverse=True)
         assert any(case.expect[0].lower() in line.lower() for line in lines)
+
+
+def test_everyday_answers_name_nothing_that_was_not_said() -> None:
+    for told in everyday.TOLD:
+        said = {slot for way in told.says for slot in everyday.SLOT.findall(way)}
+        assert set(everyday.SLOT.findall("".join((*told.says, *told.answers)))) <= everyday.lines.SLOTS.keys()
+        assert bool(told.nexts) == bool(told.closes)
+        for way in told.says:  # whichever way is drawn, one answer fits it or proposes something itself
+            names = set(everyday.SLOT.findall(way))
+            fits = [a for a in told.answers if set(everyday.SLOT.findall(a)) <= names]
+            assert fits or not said, (way, told.answers)
+
+
+def test_everyday_pet_keeps_its_name_through_a_conversation() -> None:
+    slots = everyday.Slots(random.Random(3), held_out=False)
+    first, again = (
+        slots.fill("My {pet} is called {petname}."),
+        slots.fill("{petname} is a fine name for a {pet}."),
+    )
+    assert slots.values["petname"] in first and slots.values["petname"] in again
+    assert slots.known(("Hello, {petname}!", "I know {city}.")) == ["Hello, {petname}!"]
+
+
+@pytest.mark.parametrize(
+    ("said", "shared"),
+    [("I love old trains.", "old trains"), ("Have you seen Jaws?", "I haven't seen Jaws"),
+     ("Yesterday my brother laughed a lot", "your brother"), ("What's your favorite river?", "river")],
+)  # fmt: skip
+def test_listening_answers_pick_up_what_was_said(said: str, shared: str) -> None:
+    answers = {listening.answer(said, random.Random(seed)) for seed in range(40)}
+    assert len(answers) > 1 and all(shared in a for a in answers)
+
+
+def test_listening_answers_what_fits_no_rule_with_what_fits_anything() -> None:
+    assert {listening.answer("A green door.", random.Random(s)) for s in range(90)} == set(listening.ANYTHING)

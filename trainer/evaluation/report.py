@@ -28,7 +28,10 @@ SKILLS: tuple[tuple[str, str, str, str], ...] = (
     ("persona", "held_out", "", "gives the name of its system prompt"),
 )  # fmt: skip
 RATES = {"analyzer": "accuracy", "rewrite": "hit_rate", "conflicts": "fresh_rate"}
-NO_GPT2 = "No GPT-2-style baseline is trained here; benchmarks/scaling_study.py trains one, in small."
+NO_GPT2 = (
+    "No GPT-2-style baseline of this size is trained; one of 4.5 M parameters stands beside a Llama in "
+    "benchmarks/results/scaling.json (docs/decisions.md)."
+)
 
 
 def tables(report: Report) -> str:
