@@ -53,10 +53,6 @@ class Phase(BaseModel):
     list, every pair is trained once at each rate in each epoch."""
     warmup_steps: int = Field(10, ge=0)
     """At most a quarter of the phase's steps."""
-    keep: Literal["best", "last"] = "best"
-    """Which epoch's adapter is kept: the one of the least held-out loss, or the last that was not worse by
-    `divergence`. The answers to the held-out pairs are never trained on, so a phase that is to learn certain
-    answers by heart gets worse on them as it succeeds."""
     pairs: list[str] = []
     """Train on the rows of these files alone (names, `*` allowed); empty: on all."""
 
