@@ -166,8 +166,10 @@ class Service:
     async def _load_adapters(self, worker: ModelWorker, persona: Persona) -> None:
         for name in self._config.adapters.load:
             try:
-                info = await worker.load_adapter(persona.adapters_path / name, name)
-                self._say(f"Adapter {info.name} {info.hash}, rank {info.rank}")
+                strength = self._config.active_profile.strengths.get(name, 1.0)
+                info = await worker.load_adapter(persona.adapters_path / name, name, strength=strength)
+                dialled = f", strength {info.strength:g}" if info.strength != 1 else ""
+                self._say(f"Adapter {info.name} {info.hash}, rank {info.rank}{dialled}")
             except AdapterError as exc:
                 if self._config.adapters.required:
                     raise

@@ -38,6 +38,8 @@ class ProfileConfig(Section):
     context_tokens: int = Field(1024, ge=128, le=1_000_000)
     reader: str = ""
     """A folder of `understudy train reader`, whose findings stand in the prompt; empty: none."""
+    strengths: dict[str, Fraction] = {}
+    """Adapter -> default strength at the start; those that are not named here begin at 1."""
 
 
 class AdaptersConfig(Section):

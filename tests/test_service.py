@@ -61,6 +61,7 @@ model = "model"
 device = "cpu"
 dtype = "float32"
 context_tokens = 900
+strengths = {{ style = 0.5 }}
 [sampling]
 max_new_tokens = 24
 [analyzer]
@@ -138,7 +139,7 @@ async def test_start_tells_what_runs_and_the_invite(running: Running) -> None:
 async def test_question_web_names_the_right_source_and_both_adapters(running: Running) -> None:
     result = await running.web(QUESTION)
     assert result["sources"][0]["title"] == SOURCE
-    assert [a["name"] for a in result["adapters"]] == ["identity", "style"]
+    assert [(a["name"], a["strength"]) for a in result["adapters"]] == [("identity", 1.0), ("style", 0.5)]
     assert result["retrieve"] and {"decide", "retrieve", "generate", "total"} <= set(result["timings_ms"])
 
 

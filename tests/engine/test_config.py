@@ -38,6 +38,7 @@ def test_shipped_config_names_every_setting_with_its_default() -> None:
         ("[sampling]\ntop_p = 1.5", ["sampling.top_p", "1.5", "1"]),
         ('profile = "huge"', ["profile", "huge", "starter"]),
         ("root = 1", ["root"]),
+        ("[profiles.starter]\nstrengths = { style = 2 }", ["strengths.style", "2"]),
         ("[web\n", ["not valid TOML"]),
     ],
 )
