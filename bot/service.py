@@ -166,7 +166,7 @@ class Service:
     async def _load_adapters(self, worker: ModelWorker, persona: Persona) -> None:
         for name in self._config.adapters.load:
             try:
-                strength = self._config.active_profile.strengths.get(name, 1.0)
+                strength = self._config.strength_of(name)
                 info = await worker.load_adapter(persona.adapters_path / name, name, strength=strength)
                 dialled = f", strength {info.strength:g}" if info.strength != 1 else ""
                 self._say(f"Adapter {info.name} {info.hash}, rank {info.rank}{dialled}")

@@ -301,6 +301,10 @@ class Config(Section):
         folder = self.path(self.active_profile.model)
         return str(folder) if folder.is_dir() else self.active_profile.model
 
+    def strength_of(self, adapter: str) -> float:
+        """Where the active profile dials an adapter to at the start."""
+        return self.active_profile.strengths.get(adapter, 1.0)
+
     @property
     def reader_path(self) -> Path | None:
         """The folder of the profile's reader; None where it has none."""

@@ -240,10 +240,15 @@ def tidy(text: str) -> str:
     return text if text[-1] in ".?!\"')…:" else text + "."
 
 
+def rough(text: str) -> bool:
+    """Whether a remark holds what no answer should pick up."""
+    return bool(_ROUGH.search(text))
+
+
 def chat(row: Row, rng: random.Random) -> tuple[Message, ...] | None:
     """A dialogue cut to a few turns, ending with the assistant, under a system prompt of its own."""
     said = [m for m in row["messages"] if m["role"] in ("user", "assistant")]
-    if any(_ROUGH.search(m["content"]) for m in said):
+    if any(rough(m["content"]) for m in said):
         return None
     start = rng.randrange(0, max(1, len(said) - 3), 2) if len(said) > 8 else 0
     cut = said[start : start + rng.choice((4, 6, 8))]

@@ -87,3 +87,8 @@ def test_read_env_bad_line_gives_its_number_not_its_text(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="line 2") as caught:
         read_env(path)
     assert "secret-token" not in str(caught.value)
+
+
+def test_strength_of_an_adapter_that_the_profile_does_not_name_is_one(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "[profiles.starter]\nstrengths = { style = 0.5 }"))
+    assert (config.strength_of("style"), config.strength_of("identity")) == (0.5, 1.0)

@@ -122,7 +122,8 @@ class Session:
             if self.options.strengths is not None and name not in wanted:
                 continue
             try:
-                await self.worker.load_adapter(self.persona.adapters_path / name, name)
+                strength = self.config.strength_of(name)
+                await self.worker.load_adapter(self.persona.adapters_path / name, name, strength=strength)
             except AdapterError as exc:
                 if name in wanted or self.config.adapters.required:
                     raise

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.types import Message
-from trainer.corpus import tidy
+from trainer.corpus import rough, tidy
 from trainer.skills import systems
 
 LONGEST = 160
@@ -74,7 +74,7 @@ def answer(said: str, rng: random.Random) -> str:
 def listened(row: Mapping[str, Any], rng: random.Random) -> tuple[Message, ...] | None:
     """One or two things that somebody said, answered by rule, under a system prompt."""
     heard = [tidy(m["content"]) for m in row["messages"] if 8 <= len(m["content"]) <= LONGEST]
-    if not heard:
+    if not heard or any(map(rough, heard)):
         return None
     start = rng.randrange(len(heard))
     messages: list[Message] = [Message("system", systems.persona(rng, plain_share=0.5).system)]
