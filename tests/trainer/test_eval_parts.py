@@ -194,6 +194,16 @@ def test_session_stack_changes_the_reply_and_base_is_the_bare_model(config: Conf
     assert replies[0] == replies[4] and len(set(replies[1:])) == 4
 
 
+def test_session_dials_adapters_as_the_profile_says(config: Config) -> None:
+    profile = config.active_profile.model_copy(update={"strengths": {"style": 0.5}})
+    dialled = config.model_copy(update={"profiles": {**config.profiles, config.profile: profile}})
+
+    async def use(session: Session) -> dict[str, float]:
+        return {a.name: a.strength for a in session.worker.adapters()}
+
+    assert _with(dialled, use) == {"identity": 1.0, "style": 0.5}
+
+
 def test_session_rewrite_without_history_is_the_message_and_with_it_generated(config: Config) -> None:
     async def use(session: Session) -> tuple[str, str]:
         turns = [Turn("user", "Who is Ada?"), Turn("assistant", "A person.")]
