@@ -6,6 +6,7 @@ so the number of processes changes the time and not the result. One process alon
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
@@ -14,6 +15,12 @@ import torch
 from torch import Tensor, nn
 
 T = TypeVar("T")
+
+
+def _leave() -> None:
+    """Close the group before the interpreter goes: its threads, still running then, abort the process."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 class Processes:
@@ -25,6 +32,7 @@ class Processes:
             from accelerate import PartialState  # type: ignore[import-untyped]
 
             self._state = PartialState(cpu=not torch.cuda.is_available())  # gloo there, else NCCL
+            atexit.register(_leave)
 
     @property
     def count(self) -> int:

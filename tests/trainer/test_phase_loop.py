@@ -206,7 +206,7 @@ def test_two_processes_of_accelerate_reach_the_weights_of_one(tmp_path: Path) ->
         "from test_phase_loop import recipe, run; from trainer.processes import Processes\n"
         "import json, torch; from trainer.attach import trained_parameters\n"
         "model, report = run(recipe()); peers = Processes()\n"
-        "total = float(sum(p.double().abs().sum() for p in trained_parameters(model).values()))\n"
+        "total = float(sum(p.detach().double().abs().sum() for p in trained_parameters(model).values()))\n"
         "told = json.dumps([peers.count, report.eval_loss, total])\n"
         "open(f'{sys.argv[3]}/{peers.index}', 'w').write(told)\n"
     )
@@ -225,6 +225,6 @@ def test_two_processes_of_accelerate_reach_the_weights_of_one(tmp_path: Path) ->
     one, two = (json.loads((tmp_path / str(i)).read_text(encoding="utf-8")) for i in (0, 1))
     assert one[0] == 2 and one == two
     model, report = run(recipe())
-    total = float(sum(p.double().abs().sum() for p in trained_parameters(model).values()))
+    total = float(sum(p.detach().double().abs().sum() for p in trained_parameters(model).values()))
     assert one[1] == pytest.approx(report.eval_loss, rel=1e-4)
     assert one[2] == pytest.approx(total, rel=1e-3)
