@@ -23,8 +23,10 @@ class AdapterControl(Protocol):
     def adapters(self) -> tuple[AdapterInfo, ...]:
         """Loaded adapters in stacking order."""
 
-    async def load_adapter(self, folder: Path, name: str | None = None) -> AdapterInfo:
-        """Load an adapter. Raises AdapterError."""
+    async def load_adapter(
+        self, folder: Path, name: str | None = None, *, strength: float = 1.0
+    ) -> AdapterInfo:
+        """Load an adapter, dialled to `strength`. Raises AdapterError."""
 
     async def unload_adapter(self, name: str) -> None:
         """Unload it. Raises AdapterError."""
@@ -53,6 +55,7 @@ class Admin:
         channels: the relay.
         refresh: rebuilds the knowledge index and returns a sentence about it.
         status: parts of the service and how they are.
+        strength_of: where the profile dials an adapter to when it is loaded, 0..1.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Admin:
         channels: ChannelSwitch,
         refresh: Callable[[], Awaitable[str]],
         status: Callable[[], Awaitable[dict[str, Any]]],
+        strength_of: Callable[[str], float] = lambda name: 1.0,
     ) -> None:
         self._admins = frozenset(limits.admins)
         self._control = control
@@ -70,6 +74,7 @@ class Admin:
         self._channels = channels
         self._refresh = refresh
         self._status = status
+        self._strength_of = strength_of
 
     def is_admin(self, caller: Incoming) -> bool:
         """The ids in `[limits] admins`, and whoever sits at the terminal."""
@@ -106,7 +111,9 @@ class Admin:
             case ["adapters", "list"] | ["adapters"]:
                 return self._list()
             case ["adapters", "load", name]:
-                info = await self._control.load_adapter(self._folder(name), name)
+                info = await self._control.load_adapter(
+                    self._folder(name), name, strength=self._strength_of(name)
+                )
                 return f"Loaded {_line(info)}."
             case ["adapters", "unload", name]:
                 await self._control.unload_adapter(name)

@@ -134,7 +134,15 @@ class Service:
         reader = await self._started_reader(configured_reader(config, persona))
         engine = Engine(config, persona, history, retriever, worker, renderer, worker, toolbox, reader)
         relay = Relay(engine, history, config.limits)
-        admin = Admin(config.limits, worker, persona.adapters_path, relay, knowledge.refresh_now, self.status)
+        admin = Admin(
+            config.limits,
+            worker,
+            persona.adapters_path,
+            relay,
+            knowledge.refresh_now,
+            self.status,
+            config.strength_of,
+        )
         relay.commands = Commands(relay, history, persona, admin)
         relay.audiences = Audiences(config.audience, history, worker)
         await relay.start()

@@ -43,6 +43,20 @@ class BaseRecipe(BaseModel):
         return self.work / "tokenizer"
 
     @property
+    def begins_with(self) -> Path | None:
+        """The folder of the model whose weights and tokenizer the run starts from; None starts from nothing.
+
+        Raises:
+            ConfigError: it holds no tokenizer.
+        """
+        if not (first := self.run.get("init_from")):
+            return None
+        folder = Path(first)
+        if not (folder / "tokenizer.json").is_file():
+            raise ConfigError(f"run.init_from: {folder} holds no tokenizer.json; name a model's folder.")
+        return folder
+
+    @property
     def data(self) -> Path:
         """Where the token stores are."""
         return self.work / "data"
@@ -103,9 +117,13 @@ def _data(recipe: BaseRecipe, say: Say) -> None:
     if not any(recipe.corpus.glob("*.jsonl.xz")):
         raise InputError(f"{recipe.corpus} holds no *.jsonl.xz files; name the folder with --corpus.")
     if not (recipe.tokenizer / "tokenizer.json").is_file():
-        say("Training the tokenizer …")
-        tokenizer = train_tokenizer(tokenizer_texts(recipe.corpus, recipe.seed), recipe.vocab_size)
+        if (first := recipe.begins_with) is not None:
+            tokenizer = AutoTokenizer.from_pretrained(first)
+        else:
+            say("Training the tokenizer …")
+            tokenizer = train_tokenizer(tokenizer_texts(recipe.corpus, recipe.seed), recipe.vocab_size)
         tokenizer.save_pretrained(recipe.tokenizer)
+    _check_tokenizer(recipe)
     done = recipe.data / "done.json"
     if not done.is_file():
         say("Building the token stores …")
@@ -114,9 +132,31 @@ def _data(recipe: BaseRecipe, say: Say) -> None:
         done.write_text(json.dumps([str(ledger) for ledger in ledgers], indent=2) + "\n", encoding="utf-8")
 
 
+def _check_tokenizer(recipe: BaseRecipe) -> None:
+    """The token ids of the stores have to mean what they meant to the model that the run begins with.
+
+    Raises:
+        ConfigError: they are another tokenizer's.
+    """
+    first = recipe.begins_with
+    if first is None or not (recipe.tokenizer / "tokenizer.json").is_file():
+        return
+    if _vocabulary(first) != _vocabulary(recipe.tokenizer):
+        raise ConfigError(
+            f"{recipe.tokenizer} is another tokenizer than that of run.init_from ({first}), so its token ids "
+            f"mean other words. Name another `work` folder, or remove {recipe.tokenizer} and {recipe.data}."
+        )
+
+
+def _vocabulary(folder: Path) -> Any:
+    """The `model` part of tokenizer.json: vocabulary and merges."""
+    return json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+
+
 def _train(recipe: BaseRecipe, say: Say) -> dict[str, Any]:
     from trainer.pretrain import pretrain
 
+    _check_tokenizer(recipe)
     result = pretrain(PretrainConfig.model_validate(recipe.pretrain_fields()))
     say(f"{result.tokens:,} tokens in {result.minutes:.0f} min, held-out loss {result.eval_loss}")
     return asdict(result)

@@ -28,10 +28,12 @@ class FakeControl:
     def adapters(self) -> tuple[AdapterInfo, ...]:
         return tuple(self.loaded.values())
 
-    async def load_adapter(self, folder: Path, name: str | None = None) -> AdapterInfo:
+    async def load_adapter(
+        self, folder: Path, name: str | None = None, *, strength: float = 1.0
+    ) -> AdapterInfo:
         if name is None or folder.name != name:
             raise AdapterError(f"{folder} holds no adapter.")
-        self.loaded[name] = AdapterInfo(name, "b" * 12, 32, 1.0)
+        self.loaded[name] = AdapterInfo(name, "b" * 12, 32, strength)
         return self.loaded[name]
 
     async def unload_adapter(self, name: str) -> None:
@@ -59,7 +61,13 @@ class Setup:
         self.relay = Relay(self.engine, history, config.limits)
         self.refreshed = 0
         admin = Admin(
-            config.limits, self.control, persona.adapters_path, self.relay, self._refresh, self._status
+            config.limits,
+            self.control,
+            persona.adapters_path,
+            self.relay,
+            self._refresh,
+            self._status,
+            config.strength_of,
         )
         self.relay.commands = Commands(self.relay, history, persona, admin)
 

@@ -11,6 +11,9 @@ from bot.relay import RateLimit, Relay
 from bot.types import Notice, Started
 from engine.config import Config, LimitsConfig
 from engine.errors import BusyError, RetrievalError
+from engine.history import SqlHistory
+from engine.personas import Persona
+from engine.prompt import Renderer
 from engine.types import Incoming, Result
 
 
@@ -152,6 +155,15 @@ async def test_command_admin_by_a_stranger_is_denied_and_changes_nothing(setup: 
     events = await setup.command("admin", "adapters unload identity", user="2")
     assert isinstance(events[0], Notice) and events[0].private and "Only admins" in events[0].text
     assert "identity" in setup.control.loaded
+
+
+async def test_command_admin_load_dials_as_the_profile_says(
+    config: Config, persona: Persona, renderer: Renderer, history: SqlHistory
+) -> None:
+    starter = config.active_profile.model_copy(update={"strengths": {"style": 0.4}})
+    dialled = config.model_copy(update={"profiles": {config.profile: starter}})
+    setup = Setup(dialled, persona, renderer, history)
+    assert "strength 0.4" in text_of(await setup.command("admin", "adapters load style", user="1"))
 
 
 async def test_command_admin_adapters_live(setup: Setup) -> None:
