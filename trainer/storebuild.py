@@ -44,15 +44,15 @@ SKILLS: tuple[tuple[Generate, int], ...] = (
     (rewrite.generate, 16),
     (smalltalk.generate, 12),
     (everyday.generate, 12),
-    (identity.generate, 12),
-    (about.generate, 10),
+    (identity.generate, 16),
+    (about.generate, 16),
     (memory.generate, 5),
     (copying.generate, 4),
 )
 TALK: tuple[tuple[Generate, int], ...] = (
     (everyday.generate, 60),
     (smalltalk.generate, 25),
-    (identity.generate, 10),
+    (identity.generate, 18),
     (memory.generate, 5),
 )
 SHORT: tuple[tuple[Generate, int], ...] = (

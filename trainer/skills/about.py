@@ -33,6 +33,25 @@ UNKNOWN = (
     "I don't know {c}. The context doesn't tell me.",
     "I don't know. The context doesn't say {c}.",
 )
+# what is told of others beside it, and answers nothing that is asked
+OTHERS = (
+    "{c}, a child of {n}, was born in {t}.", "{c}, the brother of {n}, died in {t} in {y}.", "{c}, a friend of {n}, lived in {t}.",
+    "The first child of {n}, {c}, was born in {t} in {y}.", "{c}, the mother of {n}, was born in {y}.", "The town of {t} put up a statue of {n} in {y}.",
+)  # fmt: skip
+OTHERS_SHARE = 0.4
+
+
+def _value(kind: str, e: Entities, rng: random.Random) -> str:
+    """A value; some towns are told with what they lie in: "Florida, Missouri"."""
+    value = e.value(kind)
+    return f"{value}, {e.value('town')}" if kind == "town" and rng.random() < 0.4 else value
+
+
+def _called(who: systems.Persona, rng: random.Random, first: bool = False) -> str:
+    """The persona in a passage: the whole name or its last word, some by the name of birth."""
+    if who.born and rng.random() < 0.5:
+        return f"{who.born}, later known as {who.name}," if first and rng.random() < 0.5 else who.born
+    return who.name if first or rng.random() < 0.6 else who.name.split()[-1]
 
 
 def generate(rng: random.Random, held_out: bool = False) -> Case:
@@ -40,14 +59,19 @@ def generate(rng: random.Random, held_out: bool = False) -> Case:
     e = Entities(rng, held_out)
     who = systems.named(rng, held_out)
     facts = rng.sample(FACTS, rng.choice((2, 3, 4)))
-    known = [(f, e.value(f[0])) for f in facts]
+    known = [(f, _value(f[0], e, rng)) for f in facts]
     absent = rng.random() < 0.15
     asked, value = known[0]
     told = known[1:] if absent else known
     lines = [
-        articles(f[1].format(n=who.name if i == 0 or rng.random() < 0.6 else who.name.split()[-1], v=v))
+        articles(f[1].format(n=_called(who, rng, first=i == 0), v=v))
         for i, (f, v) in enumerate(rng.sample(told, len(told)))
     ]
+    if rng.random() < OTHERS_SHARE:
+        line = rng.choice(OTHERS).format(
+            c=e.person().name, n=_called(who, rng), t=_value("town", e, rng), y=rng.randint(1700, 2020)
+        )
+        lines.insert(rng.randint(0, len(lines)), line)
     title = rng.choice(
         (who.name, f"The life of {who.name}", f"{who.name}: a short life", "Biography", "Timeline")
     )

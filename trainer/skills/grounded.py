@@ -211,7 +211,7 @@ def injection(rng: random.Random, held_out: bool) -> Case:
 
 
 KINDS: tuple[tuple[Callable[[random.Random, bool], Case], int], ...] = (
-    (single, 34), (twins, 16), (series, 12), (newest, 8), (older, 4), (both, 4), (summary, 7), (absent_fact, 22),
+    (single, 34), (twins, 16), (series, 12), (newest, 8), (older, 6), (both, 10), (summary, 7), (absent_fact, 22),
     (absent_subject, 10), (ungrounded, 4), (belief, 8), (injection, 3),
 )  # fmt: skip
 

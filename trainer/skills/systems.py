@@ -76,6 +76,9 @@ MEMORIES = (
 )
 
 
+BORN_SHARE = 0.15  # of named personas: who was born under another name
+
+
 @dataclass(frozen=True, slots=True)
 class Persona:
     """A system prompt and who it says the assistant is; `name` is empty for a plain assistant."""
@@ -83,6 +86,8 @@ class Persona:
     system: str
     name: str = ""
     role: str = ""
+    born: str = ""
+    """The name that the persona was born with, where the prompt tells it."""
 
 
 def plain(rng: random.Random) -> Persona:
@@ -104,12 +109,13 @@ def named(rng: random.Random, held_out: bool = False) -> Persona:
         name, role = draw(rng, NICKNAMES, held_out), rng.choice(ROLES)
     if rng.random() < 0.12:
         return Persona(rng.choice((f"You are {name}.", f"Your name is {name}.")), name)
-    parts = [f"You are {name}, {role}."]
+    born = entities.person().name if rng.random() < BORN_SHARE else ""
+    parts = [f"You are {name}, {role}, born {born}." if born else f"You are {name}, {role}."]
     if rng.random() < 0.6:
         parts.append(rng.choice(MANNERS))
     if rng.random() < 0.3:
         parts.append(rng.choice(MEMORIES).format(year=rng.randint(1700, 2020)))
-    return Persona(" ".join(parts), name, role)
+    return Persona(" ".join(parts), name, role, born)
 
 
 def persona(rng: random.Random, held_out: bool = False, plain_share: float = 0.3) -> Persona:
