@@ -40,6 +40,15 @@ def add_parser(commands: Any) -> None:
     base.add_argument("--json", action="store_true", help="print the report as one JSON object")
     base.set_defaults(handler=_base)
 
+    mean = kinds.add_parser("average", help="write the mean of several runs' weights as a model")
+    mean.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="folders of one shape")
+    mean.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    mean.add_argument(
+        "--shares", type=float, nargs="+", default=[], metavar="W", help="of each model; default: equal"
+    )
+    mean.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    mean.set_defaults(handler=_average)
+
     reader = kinds.add_parser("reader", help="train the reader that finds answers in passages")
     reader.add_argument("--corpus", type=Path, required=True, metavar="DIR", help="folder of *.jsonl.xz rows")
     reader.add_argument("--out", type=Path, default=Path("models/reader"), metavar="DIR")
@@ -103,6 +112,14 @@ def _base(args: argparse.Namespace) -> int:
     from trainer.base import train_base
 
     report = train_base(args.recipe, corpus=args.corpus, out=args.out, stage=args.stage, say=_say)
+    return _finish(report, args.json)
+
+
+def _average(args: argparse.Namespace) -> int:
+    from trainer.averaging import average
+
+    report = average(args.models, args.out, args.shares)
+    _say(f"Wrote {report['folder']}, the mean of {len(report['models'])} models")
     return _finish(report, args.json)
 
 
