@@ -40,6 +40,8 @@ class ProfileConfig(Section):
     """A folder of `understudy train reader`, whose findings stand in the prompt; empty: none."""
     strengths: dict[str, Fraction] = {}
     """Adapter -> default strength at the start; those that are not named here begin at 1."""
+    grounded_strengths: dict[str, Fraction] = {}
+    """Adapter -> the most that a reply with passages gets of it; others keep their default."""
 
 
 class AdaptersConfig(Section):

@@ -219,7 +219,8 @@ class Engine:
 
         def generate(fitted: Fitted) -> AsyncIterator[Chunk]:
             nonlocal active
-            stack, active = self._stack(options.strengths)  # now, since adapters come and go live
+            # now, since adapters come and go live
+            stack, active = self._stack(options.strengths, grounded=bool(passages))
             return self._generator.generate(GenerationRequest(fitted.prompt, sampling, stack, request_id))
 
         said: Said | None = None
@@ -320,9 +321,14 @@ class Engine:
             seed=secrets.randbits(31) if options.seed is None else options.seed,
         )
 
-    def _stack(self, strengths: Mapping[str, float] | None) -> tuple[Stack, tuple[AdapterInfo, ...]]:
-        """This request's own stack: the default strengths, or those it asked for."""
+    def _stack(
+        self, strengths: Mapping[str, float] | None, grounded: bool = False
+    ) -> tuple[Stack, tuple[AdapterInfo, ...]]:
+        """This request's own stack: those it asked for, or the defaults, held back beside passages."""
         loaded = self._adapters.adapters()
+        if strengths is None and grounded:
+            most = self._config.active_profile.grounded_strengths
+            loaded = tuple(replace(a, strength=min(a.strength, most.get(a.name, 1.0))) for a in loaded)
         if strengths is not None:
             names = {a.name for a in loaded}
             for name, value in strengths.items():

@@ -53,6 +53,13 @@ class Phase(BaseModel):
     list, every pair is trained once at each rate in each epoch."""
     warmup_steps: int = Field(10, ge=0)
     """At most a quarter of the phase's steps."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's adapter is kept: the one of the least held-out loss, or the last that was not worse by
+    `divergence`. The answers to the held-out pairs are never trained on, so a phase that is to learn certain
+    answers by heart gets worse on them as it succeeds."""
+    talk: float = Field(0.0, ge=0, le=4)
+    """Generated small talk with plain answers per pair, mixed in so that a phase whose pairs all say who it
+    is leaves other talk alone."""
     pairs: list[str] = []
     """Train on the rows of these files alone (names, `*` allowed); empty: on all."""
 

@@ -42,3 +42,27 @@ def replay_examples(
         if len(example) <= max_length:
             examples.append(example)
     return examples
+
+
+def talk_examples(
+    renderer: Renders, system: str, count: int, max_length: int, seed: int
+) -> Sequence[Example]:
+    """Rendered small talk with plain answers under a persona's system message.
+
+    Beside pairs that all say who one is, it shows what is no question for the name.
+
+    Args:
+        count: how many; 0 gives none.
+        max_length: tokens; longer cases are drawn again.
+    """
+    from trainer.skills import everyday, smalltalk
+
+    rng = random.Random(f"talk:{seed}")
+    examples: list[Example] = []
+    while len(examples) < count:
+        case = rng.choice((everyday, smalltalk)).generate(rng)
+        messages = (Message("system", system), *(m for m in case.messages if m.role != "system"))
+        example = render_messages(messages, renderer)
+        if len(example) <= max_length:
+            examples.append(example)
+    return examples

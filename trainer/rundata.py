@@ -13,7 +13,7 @@ from engine.config import ProfileConfig
 from engine.errors import InputError
 from trainer.pairs import Example, Ledger, Pair, Renders, fitting, read_pairs, render_pairs, split
 from trainer.recipe import Phase, Recipe
-from trainer.replay import replay_examples
+from trainer.replay import replay_examples, talk_examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,8 @@ def phase_examples(
         parts.append(examples)
     count = round(job.recipe.replay * len(parts[0]))
     replayed = replay_examples(renderer, job.system, job.name, count, job.limit, seed) if count else ()
-    return [*parts[0], *replayed], parts[1]
+    talk = talk_examples(renderer, job.system, round(phase.talk * len(parts[0])), job.limit, seed)
+    return [*parts[0], *replayed, *talk], parts[1]
 
 
 def _wanted(phase: Phase, pair: Pair) -> bool:

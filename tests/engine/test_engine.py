@@ -100,6 +100,21 @@ async def test_reply_with_passages_is_drawn_cooler_unless_a_temperature_is_asked
     assert drawn == [config.sampling.temperature, config.sampling.grounded_temperature, 1.2, 0.0]
 
 
+async def test_reply_with_passages_holds_adapters_back_unless_strengths_are_asked_for(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    most = {"identity": 0.25, "other": 0.1}
+    held = config.active_profile.model_copy(update={"grounded_strengths": most})
+    config = config.model_copy(update={"profiles": {"starter": held}})
+    stacks = []
+    for probability, strengths in ((0.1, None), (0.9, None), (0.9, {"identity": 0.8})):
+        s = Setup(config, persona, renderer, script=["On 3 May."], probability=probability)
+        _, result = await s.ask("When does the bridge open?", options=ReplyOptions(strengths=strengths))
+        stacks.append(dict(s.generator.requests[-1].stack))
+        assert {a.name: a.strength for a in result.adapters} == stacks[-1]
+    assert stacks == [{"identity": 1.0}, {"identity": 0.25}, {"identity": 0.8}]
+
+
 async def test_reply_with_history_rewrites_the_query_on_the_base_model(
     config: Config, persona: Persona, renderer: Renderer
 ) -> None:

@@ -151,6 +151,21 @@ def test_train_persona_template_without_system_turn_is_warned_of_and_folded(tmp_
     assert text.startswith("You are Ada.") and text.endswith("<|eot_id|>") and text.count("<|eot_id|>") == 2
 
 
+def test_phase_with_talk_trains_plain_small_talk_beside_its_pairs(
+    trained: tuple[Path, dict[str, Any], Path], tmp_path: Path
+) -> None:
+    config, folder = persona_with(tmp_path, pair_lines(8), trained[0])
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        RECIPE.replace("identity_rate = 0.8", "identity_rate = 0.8\ntalk = 2.0"), encoding="utf-8"
+    )
+    job = persona_job(config, folder, pair_files=[], recipe=recipe)
+    renderer = renderer_for(load_model(job.base_ref, job.profile))
+    data = read_data(job, renderer)
+    identity, style = (len(phase_examples(job, p, data, renderer)[0]) for p in job.recipe.phase)
+    assert (identity, style) == (3 * len(data.train), len(data.train))
+
+
 def test_train_persona_base_of_pickles_is_refused(tmp_path: Path) -> None:
     from tiny import make_tiny_model
 

@@ -140,6 +140,18 @@ def test_train_phase_best_epoch_is_the_one_that_is_left_loaded() -> None:
     assert evaluate(model, examples(LENGTHS)[:4], 2, 3) == pytest.approx(best, rel=1e-4)
 
 
+@pytest.mark.parametrize(("keep", "held_out", "epoch"), [
+    ("last", [5.0, 4.0, 4.2, 4.4], 3),
+    ("best", [5.0, 4.0, 4.2, 4.4], 1),
+    ("last", [5.0, 4.0, 4.2, float("nan")], 2),
+])  # fmt: skip
+def test_train_phase_keeps_the_epoch_that_the_recipe_names(
+    monkeypatch: pytest.MonkeyPatch, keep: str, held_out: list[float], epoch: int
+) -> None:
+    scripted(monkeypatch, held_out)
+    assert run(recipe({"keep": keep, "epochs": 3}))[1].best_epoch == epoch
+
+
 def test_train_phase_held_out_loss_that_is_no_number_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, [5.0, 4.0, float("nan")])
     _, report = run(recipe({"epochs": 6}))

@@ -27,14 +27,20 @@ from trainer.evaluation.style import StyleClassifier
 from trainer.pairs import Example
 
 Cases = Sequence[Case[Any]]
+AS_SERVED = "as served"
 LONGEST = 200  # tokens of a reply that ends properly
 
 
-def loaded_stacks(session: Session) -> dict[str, dict[str, float]]:
-    """Those of base, identity, style and both whose adapters are there."""
+def loaded_stacks(session: Session) -> dict[str, dict[str, float] | None]:
+    """Those of base, identity, style and both whose adapters are there, at full strength; and as the
+    profile dials them (None), where it does."""
     names = {a.name for a in session.worker.adapters()}
     wanted = {name: stack_strengths([name]) for name in STACKS}
-    return {name: strengths for name, strengths in wanted.items() if set(strengths) <= names}
+    found: dict[str, dict[str, float] | None] = {n: s for n, s in wanted.items() if set(s) <= names}
+    profile = session.config.active_profile
+    if names & {*profile.strengths, *profile.grounded_strengths}:
+        found[AS_SERVED] = None
+    return found
 
 
 async def stack_row(
