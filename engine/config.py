@@ -42,6 +42,9 @@ class ProfileConfig(Section):
     """Adapter -> default strength at the start; those that are not named here begin at 1."""
     grounded_strengths: dict[str, Fraction] = {}
     """Adapter -> the most that a reply with passages gets of it; others keep their default."""
+    history_turns: int | None = Field(None, ge=0)
+    """Earlier turns in a reply's prompt, at most; none: all of [history] max_turns that fit. The analyzer
+    has a limit of its own."""
 
 
 class AdaptersConfig(Section):

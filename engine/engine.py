@@ -209,7 +209,7 @@ class Engine:
             coolest = min(sampling.temperature, self._config.sampling.grounded_temperature)
             sampling = replace(sampling, temperature=coolest)
         active: tuple[AdapterInfo, ...] = ()
-        ask = partial(self._prompt, system, incoming, text, turns, passages, sampling, request_id)
+        ask = partial(self._prompt, system, incoming, text, self._told(turns), passages, sampling, request_id)
 
         async def build(tail: Sequence[Message]) -> Fitted:
             fitted = await ask(tail)
@@ -276,6 +276,11 @@ class Engine:
         except RetrievalError as exc:
             log.warning("%s answers without the reader: %s", request_id, exc)
             return passages, f"No reader: {exc}"
+
+    def _told(self, turns: Sequence[Turn]) -> Sequence[Turn]:
+        """The earlier turns that this profile's model is told of."""
+        most = self._config.active_profile.history_turns
+        return turns if most is None else turns[max(0, len(turns) - most) :]
 
     async def _prompt(
         self,

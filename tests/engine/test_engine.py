@@ -115,6 +115,20 @@ async def test_reply_with_passages_holds_adapters_back_unless_strengths_are_aske
     assert stacks == [{"identity": 1.0}, {"identity": 0.25}, {"identity": 0.8}]
 
 
+async def test_reply_is_told_as_many_earlier_turns_as_the_profile_says(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    told = []
+    for most in (None, 2, 0):
+        profile = config.active_profile.model_copy(update={"history_turns": most})
+        short = config.model_copy(update={"profiles": {"starter": profile}})
+        s = Setup(short, persona, renderer, script=["one", "two", "three"], probability=0.1)
+        for text in ("first", "second", "third"):
+            await s.ask(text)
+        told.append([m.content for m in s.generator.requests[-1].prompt.messages[1:]])
+    assert told == [["first", "one", "second", "two", "third"], ["second", "two", "third"], ["third"]]
+
+
 async def test_reply_with_history_rewrites_the_query_on_the_base_model(
     config: Config, persona: Persona, renderer: Renderer
 ) -> None:
