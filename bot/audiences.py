@@ -100,7 +100,7 @@ class Audiences:
             return incoming
         stack = {a.name: a.strength for a in loaded if a.strength > 0} if self._config.keep_stack else {}
         strengths = {**stack, adapter: self._config.strength}
-        return replace(incoming, options=replace(incoming.options, strengths=strengths))
+        return replace(incoming, options=replace(incoming.options, defaults=strengths))
 
 
 def _scope(incoming: Incoming) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -190,7 +190,7 @@ class Engine:
         tools = system is None  # who brings a system message of their own gets no tools of ours
         system = tool_system(self.persona.system, self._toolbox.specs) if system is None else system
         options = incoming.options
-        self._stack(options.strengths)  # a wrong strength is told before anything is computed
+        self._stack(options)  # a wrong strength is told before anything is computed
         sampling = self._sampling(options)
         decision = await self._decide(options.retrieve, turns, text, request_id)
         timer.lap("decide")
@@ -209,7 +209,7 @@ class Engine:
             coolest = min(sampling.temperature, self._config.sampling.grounded_temperature)
             sampling = replace(sampling, temperature=coolest)
         active: tuple[AdapterInfo, ...] = ()
-        ask = partial(self._prompt, system, incoming, text, self._told(turns), passages, sampling, request_id)
+        ask = partial(self._prompt, system, incoming, text, turns, passages, sampling, request_id)
 
         async def build(tail: Sequence[Message]) -> Fitted:
             fitted = await ask(tail)
@@ -220,7 +220,7 @@ class Engine:
         def generate(fitted: Fitted) -> AsyncIterator[Chunk]:
             nonlocal active
             # now, since adapters come and go live
-            stack, active = self._stack(options.strengths, grounded=bool(passages))
+            stack, active = self._stack(options, grounded=bool(passages))
             return self._generator.generate(GenerationRequest(fitted.prompt, sampling, stack, request_id))
 
         said: Said | None = None
@@ -293,12 +293,13 @@ class Engine:
         request_id: str,
         tail: Sequence[Message] = (),
     ) -> Fitted:
+        told = self._told(turns)
         room = min(sampling.max_new_tokens, self._context // 3)
         budget = max(MIN_PROMPT_TOKENS, self._context - room)
         build = partial(
             fit,
             self._renderer,
-            turns=turns,
+            turns=told,
             message=text,
             passages=passages,
             max_tokens=budget,
@@ -307,8 +308,8 @@ class Engine:
             tail=tail,
         )
         fitted = await asyncio.to_thread(build, system=system)
-        if fitted.turns_dropped and self._summarizer:
-            dropped = turns[: fitted.turns_dropped]
+        dropped = turns[: len(turns) - len(told) + fitted.turns_dropped]
+        if dropped and self._summarizer:
             summary = await self._summarizer.summarize(incoming.key, dropped, request_id)
             if summary:
                 system = f"{system}\n\nEarlier in this conversation: {summary}"
@@ -326,14 +327,10 @@ class Engine:
             seed=secrets.randbits(31) if options.seed is None else options.seed,
         )
 
-    def _stack(
-        self, strengths: Mapping[str, float] | None, grounded: bool = False
-    ) -> tuple[Stack, tuple[AdapterInfo, ...]]:
+    def _stack(self, options: ReplyOptions, grounded: bool = False) -> tuple[Stack, tuple[AdapterInfo, ...]]:
         """This request's own stack: those it asked for, or the defaults, held back beside passages."""
         loaded = self._adapters.adapters()
-        if strengths is None and grounded:
-            most = self._config.active_profile.grounded_strengths
-            loaded = tuple(replace(a, strength=min(a.strength, most.get(a.name, 1.0))) for a in loaded)
+        strengths = options.defaults if options.strengths is None else options.strengths
         if strengths is not None:
             names = {a.name for a in loaded}
             for name, value in strengths.items():
@@ -343,5 +340,8 @@ class Engine:
                     have = ", ".join(sorted(names)) or "none"
                     raise InputError(f"No adapter named {name} is loaded; loaded: {have}.")
             loaded = tuple(replace(a, strength=strengths.get(a.name, 0.0)) for a in loaded)
+        if grounded and options.strengths is None:
+            most = self._config.active_profile.grounded_strengths
+            loaded = tuple(replace(a, strength=min(a.strength, most.get(a.name, 1.0))) for a in loaded)
         active = tuple(a for a in loaded if a.strength > 0)
         return tuple((a.name, a.strength) for a in active), active

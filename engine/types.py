@@ -44,6 +44,8 @@ class ReplyOptions:
     top_p: float | None = None
     strengths: Mapping[str, float] | None = None
     """Adapter -> strength 0..1 for this reply only; a missing name is off, None the default stack."""
+    defaults: Mapping[str, float] | None = None
+    """In the place of the loaded adapters' default strengths; like them held back beside passages."""
     retrieve: bool | None = None
     """Force retrieval on or off; None lets the analyzer decide."""
 

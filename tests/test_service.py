@@ -186,7 +186,8 @@ async def test_admin_unload_on_discord_changes_every_adapter_live(running: Runni
     finally:
         answers = await running.discord.use("admin adapters load", name="style")
         await running.discord.until(lambda: answers.messages, 30)
-    assert [a["name"] for a in (await running.web("Hello"))["adapters"]] == ["identity", "style"]
+    now = (await running.web("Hello"))["adapters"]  # the profile's strength is back, too
+    assert [(a["name"], a["strength"]) for a in now] == [("identity", 1.0), ("style", 0.5)]
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -1,8 +1,8 @@
 """The mean of several runs' weights, as one model folder.
 
-Runs that started from one another lie in one basin, and the mean of their weights is often better than
-each of them: what a run's last, still large steps moved about cancels (https://arxiv.org/abs/2203.05482,
-https://arxiv.org/abs/1803.05407). Nothing is trained. Knows nothing of how the runs were made.
+The mean of runs that started from one another is often better than each of them
+(https://arxiv.org/abs/2203.05482, https://arxiv.org/abs/1803.05407). Nothing is trained. Knows nothing of
+how the runs were made.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def _scaled(models: Sequence[Path], shares: Sequence[float]) -> list[float]:
 
 def _check(models: Sequence[Path]) -> None:
     """Only weights of one shape over one tokenizer can be averaged."""
+    from trainer.tokenizer import vocabulary
+
     first = models[0]
     for folder in models:
         for name in (WEIGHTS, CONFIG, TOKENIZER):
@@ -83,20 +85,16 @@ def _check(models: Sequence[Path]) -> None:
         differing = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
         if differing:
             raise InputError(f"{folder} is another model than {first}: {', '.join(differing)} differ.")
-        if _json(folder / TOKENIZER)["model"] != _json(first / TOKENIZER)["model"]:
+        if vocabulary(folder) != vocabulary(first):
             raise InputError(f"{folder} has another tokenizer than {first}; their token ids differ.")
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    return {k: v for k, v in _json(folder / CONFIG).items() if k not in PASSING}
-
-
-def _json(file: Path) -> dict[str, Any]:
+    file = folder / CONFIG
     try:
-        value: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return {k: v for k, v in json.loads(file.read_text(encoding="utf-8")).items() if k not in PASSING}
     except ValueError as exc:
         raise InputError(f"{file} is no JSON: {exc}.") from exc
-    return value
 
 
 def _mean(models: Sequence[Path], shares: Sequence[float]) -> dict[str, Tensor]:

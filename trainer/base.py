@@ -138,19 +138,16 @@ def _check_tokenizer(recipe: BaseRecipe) -> None:
     Raises:
         ConfigError: they are another tokenizer's.
     """
+    from trainer.tokenizer import vocabulary
+
     first = recipe.begins_with
     if first is None or not (recipe.tokenizer / "tokenizer.json").is_file():
         return
-    if _vocabulary(first) != _vocabulary(recipe.tokenizer):
+    if vocabulary(first) != vocabulary(recipe.tokenizer):
         raise ConfigError(
             f"{recipe.tokenizer} is another tokenizer than that of run.init_from ({first}), so its token ids "
             f"mean other words. Name another `work` folder, or remove {recipe.tokenizer} and {recipe.data}."
         )
-
-
-def _vocabulary(folder: Path) -> Any:
-    """The `model` part of tokenizer.json: vocabulary and merges."""
-    return json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]
 
 
 def _train(recipe: BaseRecipe, say: Say) -> dict[str, Any]:

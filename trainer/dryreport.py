@@ -30,7 +30,7 @@ def report_text(report: dict[str, Any], *, color: bool) -> str:
 
 def _phase_lines(phase: dict[str, Any], marks: tuple[str, str]) -> list[str]:
     size = phase["lengths"]
-    replayed = f" ({phase['replayed']:,} of them replayed skills)" if phase["replayed"] else ""
+    replayed = f" ({phase['replayed']:,} of them generated)" if phase["replayed"] else ""
     lines = [
         f"Phase {phase['phase']} ({phase['method']}): {phase['examples']:,} examples{replayed}, "
         f"{phase['held_out']:,} held out",

@@ -214,10 +214,8 @@ class _Loop:
         at.train_losses.append(at.loss / at.seen)
         at.eval_losses.append(loss := self._evaluate())
         at.epoch, at.step, at.loss, at.seen = at.epoch + 1, 0, 0.0, 0
-        last = (
-            self.phase.keep == "last" and loss <= at.best * self.recipe.divergence
-        )  # false for not-a-number
-        if loss < at.best or last:
+        wanted = self.phase.keep == "last" and loss <= at.best * self.recipe.divergence  # not: no number
+        if loss < at.best or wanted:
             at.best, at.best_epoch, self.best_weights = min(at.best, loss), at.epoch, self._snapshot()
         train = at.train_losses[-1]
         self._tell(

@@ -8,10 +8,11 @@ message and the plain answers of `trainer.skills`.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.types import Message
 from trainer.pairs import Example, Renders, render_messages
+from trainer.skills.case import Case
 
 IDENTITY_SHARE = 0.3
 """Of the replayed conversations; the others are grounded."""
@@ -30,18 +31,12 @@ def replay_examples(
     from trainer.skills import grounded, identity
     from trainer.skills.systems import Persona
 
-    rng = random.Random(seed)
-    examples: list[Example] = []
-    while len(examples) < count:
+    def draw(rng: random.Random) -> Case:
         if rng.random() < IDENTITY_SHARE:
-            case = identity.asked_of(Persona(system, name), rng)
-        else:
-            case = grounded.generate(rng)
-        messages = (Message("system", system), *(m for m in case.messages if m.role != "system"))
-        example = render_messages(messages, renderer)
-        if len(example) <= max_length:
-            examples.append(example)
-    return examples
+            return identity.asked_of(Persona(system, name), rng)
+        return grounded.generate(rng)
+
+    return _rendered(draw, random.Random(seed), renderer, system, count, max_length)
 
 
 def talk_examples(
@@ -57,11 +52,23 @@ def talk_examples(
     """
     from trainer.skills import everyday, smalltalk
 
-    rng = random.Random(f"talk:{seed}")
+    def draw(rng: random.Random) -> Case:
+        return rng.choice((everyday.generate, smalltalk.generate))(rng)
+
+    return _rendered(draw, random.Random(f"talk:{seed}"), renderer, system, count, max_length)
+
+
+def _rendered(
+    draw: Callable[[random.Random], Case],
+    rng: random.Random,
+    renderer: Renders,
+    system: str,
+    count: int,
+    max_length: int,
+) -> Sequence[Example]:
     examples: list[Example] = []
     while len(examples) < count:
-        case = rng.choice((everyday, smalltalk)).generate(rng)
-        messages = (Message("system", system), *(m for m in case.messages if m.role != "system"))
+        messages = (Message("system", system), *(m for m in draw(rng).messages if m.role != "system"))
         example = render_messages(messages, renderer)
         if len(example) <= max_length:
             examples.append(example)

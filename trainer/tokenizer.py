@@ -5,11 +5,15 @@ This module knows nothing of where the text comes from.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+
+from engine.errors import InputError
 
 BOS, EOS_TEXT = "<|begin_of_text|>", "<|end_of_text|>"
 HEADER, END_HEADER, EOT, PAD = "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|pad|>"
@@ -61,3 +65,16 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 4096) -> PreTrainedT
         clean_up_tokenization_spaces=False,
         add_bos_token=False,
     )
+
+
+def vocabulary(folder: Path) -> Any:
+    """Tokens, ids and merges of a folder's tokenizer.json; equal where token ids mean the same.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    file = folder / "tokenizer.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))["model"]
+    except (ValueError, KeyError) as exc:
+        raise InputError(f"{file} is damaged ({exc}); copy it from its model again.") from exc

@@ -107,12 +107,22 @@ async def test_reply_with_passages_holds_adapters_back_unless_strengths_are_aske
     held = config.active_profile.model_copy(update={"grounded_strengths": most})
     config = config.model_copy(update={"profiles": {"starter": held}})
     stacks = []
-    for probability, strengths in ((0.1, None), (0.9, None), (0.9, {"identity": 0.8})):
+    for probability, asked in (
+        (0.1, {}),
+        (0.9, {}),
+        (0.9, {"strengths": {"identity": 0.8}}),
+        (0.9, {"defaults": {"identity": 0.8, "style": 0.5}}),  # as /audience sets them
+    ):
         s = Setup(config, persona, renderer, script=["On 3 May."], probability=probability)
-        _, result = await s.ask("When does the bridge open?", options=ReplyOptions(strengths=strengths))
+        _, result = await s.ask("When does the bridge open?", options=ReplyOptions(**asked))
         stacks.append(dict(s.generator.requests[-1].stack))
         assert {a.name: a.strength for a in result.adapters} == stacks[-1]
-    assert stacks == [{"identity": 1.0}, {"identity": 0.25}, {"identity": 0.8}]
+    assert stacks == [
+        {"identity": 1.0},
+        {"identity": 0.25},
+        {"identity": 0.8},
+        {"identity": 0.25, "style": 0.5},
+    ]
 
 
 async def test_reply_is_told_as_many_earlier_turns_as_the_profile_says(
@@ -252,6 +262,20 @@ async def test_reply_cut_off_by_a_closing_worker_is_not_stored(
     with pytest.raises(Cancelled):
         await s.ask("Tell me a story.")
     assert await s.history.turns("test:c", 10) == []
+
+
+async def test_reply_turns_beyond_the_profiles_limit_are_summarised_too(
+    config: Config, persona: Persona, renderer: Renderer
+) -> None:
+    profile = config.active_profile.model_copy(update={"history_turns": 2})
+    history = config.history.model_copy(update={"summarize": True})
+    on = config.model_copy(update={"history": history, "profiles": {"starter": profile}})
+    s = Setup(on, persona, renderer, script=lambda r: "They spoke of tea." if not r.stack else "Yes.")
+    for text in ("first", "second", "third"):
+        await s.ask(text)
+    messages = s.generator.requests[-1].prompt.messages
+    assert messages[0].content == "You are Ada.\n\nEarlier in this conversation: They spoke of tea."
+    assert [m.content for m in messages[1:]] == ["second", "Yes.", "third"]
 
 
 async def test_reply_long_history_is_summarised_when_configured(

@@ -298,7 +298,7 @@ async def test_two_audiences_in_one_conversation_get_their_own_stacks_in_one_wor
 
             again = Audiences(config.audience, history, worker)  # a restarted service
             await again.start()
-            assert again.applied(said("ann", "9")).options.strengths == {"audience-student": 1.0}
+            assert again.applied(said("ann", "9")).options.defaults == {"audience-student": 1.0}
     finally:
         await worker.close()
 
@@ -341,7 +341,7 @@ async def test_audience_command_chosen_kept_told_and_taken_back() -> None:
     assert "as to everyone" in await chooser.command("", ANN)
     await chooser.command("Student", ANN)
     assert list(kept.values.values()) == ["student"] and "for student" in await chooser.command("", ANN)
-    assert chooser.applied(ANN).options.strengths == {"style": 0.5, "audience-student": 1.0}
+    assert chooser.applied(ANN).options.defaults == {"style": 0.5, "audience-student": 1.0}
     other = Incoming("web", "c", "m2", "bob", "Bob", "Hello")
     assert chooser.applied(other) is other
     await chooser.command("off", ANN)
@@ -364,7 +364,7 @@ async def test_audience_own_strengths_of_a_request_win() -> None:
     kept = Kept()
     chooser = audiences(kept, keep_stack=False, strength=0.5)
     await chooser.command("student", ANN)
-    assert chooser.applied(ANN).options.strengths == {"audience-student": 0.5}
+    assert chooser.applied(ANN).options.defaults == {"audience-student": 0.5}
     tuned = Incoming("web", "c", "m", "ann", "Ann", "Hello", options=ReplyOptions(strengths={"style": 1.0}))
     assert chooser.applied(tuned) is tuned
 

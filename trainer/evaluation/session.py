@@ -221,11 +221,16 @@ class Session:
             "persona": self.persona.id,
             "adapters": {a.name: a.hash for a in self.worker.adapters() if a.name in stack},
             "stack": stack,
+            "grounded_strengths": {} if self.options.strengths is not None else self._most(),
             "reader": self.config.active_profile.reader if self.reader and self.options.reader else "",
             "decoding": self.options.decoding,
             "temperature": self._temperature(),
             "seed": self.options.seed,
         }
+
+    def _most(self) -> dict[str, float]:
+        """What a reply with passages gets of each adapter at most."""
+        return dict(self.config.active_profile.grounded_strengths)
 
     def _temperature(self) -> float:
         if self.options.temperature is not None:
