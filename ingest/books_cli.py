@@ -29,6 +29,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--on-topic", type=float, metavar="S",
         help="keep answers whose meaning is near to what was said: cosine of their embeddings, 0 to 1",
     )  # fmt: skip
+    book.add_argument("--keep-slurs", action="store_true", help="keep pairs with slurs in them")
     book.add_argument("--sample", type=int, metavar="N", help="keep N pairs, drawn at random by --seed")
     book.add_argument("--seed", type=int, default=0, help="of --sample (0)")
 
@@ -41,6 +42,7 @@ def run_book(args: argparse.Namespace) -> int:
     from ingest.charsets import decode
     from ingest.extract_out import slug
     from ingest.ledger import Ledger
+    from ingest.slurs import without_slurs
     from ingest.topic import on_topic
 
     if args.on_topic is not None and not 0 <= args.on_topic <= 1:
@@ -81,12 +83,14 @@ def run_book(args: argparse.Namespace) -> int:
     if repeats:
         unique.drop("same pair again", count=repeats)
     kept = list(rows.values())
+    if not args.keep_slurs:
+        found, kept = len(kept), without_slurs(kept)
+        unique.drop("a slur in it", count=found - len(kept))
     if args.on_topic is not None:
-        kept = on_topic(kept, args.on_topic)
-        unique.drop("answer is about something else", count=len(rows) - len(kept))
-    found = len(kept)
+        found, kept = len(kept), on_topic(kept, args.on_topic)
+        unique.drop("answer is about something else", count=found - len(kept))
     if args.sample is not None and args.sample < len(kept):
-        kept = random.Random(args.seed).sample(kept, args.sample)
+        found, kept = len(kept), random.Random(args.seed).sample(kept, args.sample)
         unique.drop("not in the sample", count=found - len(kept))
     return write_pairs(args, ledger, args.out, kept, refused)
 

@@ -30,7 +30,9 @@ class Stage:
         self.went_out += count
 
     def drop(self, reason: str, where: str = "", count: int = 1) -> None:
-        """Count what does not, with the reason and where it was."""
+        """Count what does not, with the reason and where it was; a count of 0 is nothing to tell."""
+        if not count:
+            return
         self.came_in += count
         self.dropped[reason] += count
         places = self.examples.setdefault(reason, [])

@@ -155,7 +155,7 @@ class _Run:
         wanted = {
             "recipe": job.recipe.fingerprint(),
             "data": files_hash(job.files),
-            "persona": hashlib.sha256(json.dumps([job.system, *job.prefixes]).encode()).hexdigest(),
+            "persona": _persona_hash(job),
             "base": base.base_hash,
             "tokenizer": base.tokenizer_hash,
             "template": base.template_hash,
@@ -270,6 +270,14 @@ class _PhaseKeeper:
         self._state.phase, self._state.position = self._phase, dict(position)
         self._state.tensors = dict(tensors)
         self._checkpoints.save(self._state)
+
+
+def _persona_hash(job: Job) -> str:
+    """SHA-256 (hex) of what a persona brings to its training beside pairs."""
+    told = [job.system, *job.prefixes]
+    if job.asides.aside:
+        told.append(job.asides.model_dump_json())
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def _shape(phase: Phase) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Required, TypedDict, Unpack
 from engine.config import Config
 from engine.errors import InputError
 from engine.personas import load_persona
+from trainer.asides import load_asides
 from trainer.bases import base_profile
 from trainer.events import Observer
 from trainer.recipe import load_recipe
@@ -91,6 +92,7 @@ def persona_job(config: Config, folder: Path, **options: Unpack[JobOptions]) -> 
         system=persona.system,
         name=persona.name,
         prefixes=tuple(persona.identity_prefixes),
+        asides=load_asides(folder / "training" / "asides.toml"),
         out=place,
         run_dir=options.get("run_dir") or place.parent / "runs" / f"{recipe.stem}-{mark}",
         strict=options.get("strict", False),

@@ -60,6 +60,13 @@ class Phase(BaseModel):
     talk: float = Field(0.0, ge=0, le=4)
     """Generated small talk with plain answers per pair, mixed in so that a phase whose pairs all say who it
     is leaves other talk alone."""
+    replay: float | None = Field(None, ge=0, le=4)
+    """Of this phase, in place of the recipe's."""
+    asides: Rate = 0.0
+    """Share of replayed answers to which one of the persona's asides is added (`trainer.asides`)."""
+    preludes: Rate = 0.0
+    """Share of pairs that are trained behind one to three other exchanges, as in a conversation that has gone
+    on for a while (`trainer.preludes`)."""
     pairs: list[str] = []
     """Train on the rows of these files alone (names, `*` allowed); empty: on all."""
 

@@ -5,15 +5,17 @@ Knows no model beyond its renderer, so a dry run needs no weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
 from engine.config import ProfileConfig
 from engine.errors import InputError
+from trainer.asides import Asides
 from trainer.pairs import Example, Ledger, Pair, Renders, fitting, read_pairs, render_pairs, split
+from trainer.preludes import behind_others
 from trainer.recipe import Phase, Recipe
-from trainer.replay import replay_examples, talk_examples
+from trainer.replay import Window, replay_examples, talk_examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Job:
     out: Path
     """Adapters are written to `out/<phase>`."""
     run_dir: Path
+    asides: Asides = field(default_factory=Asides)
     strict: bool = False
     """A refused row is an error."""
     fresh: bool = False
@@ -90,20 +93,23 @@ def phase_examples(
     """What a phase trains, replayed skills included, and what it holds out."""
     seed = job.recipe.seed + job.recipe.phase.index(phase)
     parts: list[list[Example]] = []
-    for pairs in data.of(phase):
+    for pairs, preludes in zip(data.of(phase), (phase.preludes, 0.0), strict=True):
         examples: list[Example] = []
         for copy, rate in enumerate(phase.rates):
+            mark = seed + 1000 * copy
+            spoken = behind_others(pairs, preludes, mark)
             examples += render_pairs(
-                pairs, renderer, job.system, job.prefixes, rate, job.limit, seed + 1000 * copy, data.ledger
+                spoken, renderer, job.system, job.prefixes, rate, job.limit, mark, data.ledger
             )
         if not examples:
             raise InputError(
                 f"Phase {phase.name}: its pairs = {phase.pairs} leaves no row to train or to hold out."
             )
         parts.append(examples)
-    count = round(job.recipe.replay * len(parts[0]))
-    replayed = replay_examples(renderer, job.system, job.name, count, job.limit, seed) if count else ()
-    talk = talk_examples(renderer, job.system, round(phase.talk * len(parts[0])), job.limit, seed)
+    share = job.recipe.replay if phase.replay is None else phase.replay
+    count, window = round(share * len(parts[0])), Window(renderer, job.system, job.limit)
+    replayed = replay_examples(window, job.name, count, seed, job.asides, phase.asides)
+    talk = talk_examples(window, round(phase.talk * len(parts[0])), seed)
     return [*parts[0], *replayed, *talk], parts[1]
 
 

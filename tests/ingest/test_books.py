@@ -14,6 +14,7 @@ from ingest.books import Book, read_book
 from ingest.books_cli import add_parser
 from ingest.jsonl import Row
 from ingest.ledger import Ledger, Stage
+from ingest.slurs import without_slurs
 from ingest.topic import on_topic
 
 SENTENCE = "The old pilot looked across the brown river and spoke of the night when the boat went down."
@@ -224,6 +225,17 @@ def test_book_command_prints_one_object_and_refuses_another_author(
     args = parser.parse_args(["book", str(path), "--out", str(out), "--author", "Someone Else"])
     assert args.handler(args) == 1
     assert "not by Someone Else" in capsys.readouterr().err
+
+
+def test_pairs_with_a_slur_on_either_side_are_left_out() -> None:
+    said = [
+        ("Who is there?", "Only the pilot."),
+        ("Where did the Chinamen go?", "Down the river."),
+        ("Who is it?", "An Injun, said Tom."),
+        ("Was it dark?", "Dark, and chinked with light; a savage night for a raccoon."),
+    ]
+    rows: list[Row] = [{"instruction": [asked], "response": told} for asked, told in said]
+    assert without_slurs(rows) == [rows[0], rows[3]]
 
 
 def test_on_topic_keeps_the_answer_that_is_about_what_was_said() -> None:
