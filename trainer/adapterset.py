@@ -27,14 +27,15 @@ from engine.errors import ModelError
 from engine.model.load import LoadedModel, load_model
 from trainer.attach import activate, adapter_hash, adapter_weights, attach, install_weights, phase_targets
 from trainer.bases import renderer_for, template_warnings
+from trainer.beginning import begin_with, beginnings
 from trainer.checkpoint import Checkpoints, RunState, check_same
 from trainer.evaluating import evaluate
 from trainer.events import JsonlObserver, Observer
 from trainer.lora import train_phase
-from trainer.pairs import Example, Renders
+from trainer.pairs import Renders
 from trainer.processes import Processes
 from trainer.recipe import LIMITS, Phase
-from trainer.rundata import Data, Job, phase_examples, read_data
+from trainer.rundata import Data, Job, PhaseExamples, phase_examples, read_data
 from trainer.saving import Origin, files_hash, read_weights, save_adapter
 
 
@@ -81,7 +82,7 @@ class _Run:
         self._introduce(data, resumed)
         if self.state.done:
             return self._report(data, None)
-        model = self._attach(base.model)
+        model = self._attach(base)
         self.origin = Origin(base, job.profile.model, job.recipe, self.state.fingerprint["data"])
         for number, phase in enumerate(job.recipe.phase):
             if number < len(self.state.finished):
@@ -96,7 +97,7 @@ class _Run:
 
     # --- one phase ----------------------------------------------------------------------------
 
-    def _phase(self, model: Any, phase: Phase, examples: tuple[list[Example], list[Example]]) -> None:
+    def _phase(self, model: Any, phase: Phase, examples: PhaseExamples) -> None:
         names = self._beneath(phase)
         self.say(f"Phase {phase.name}: {_shape(phase)} on {' + '.join(['base', *names])}")
         activate(model, phase.name, names)
@@ -104,8 +105,8 @@ class _Run:
         before = adapter_hash(model, frozen)
         keeper = _PhaseKeeper(self.checkpoints, self.state, phase.name)
         report = train_phase(
-            model, phase, self.job.recipe, *examples, _pad(self.origin.base), self.say,
-            observers=self.observers, keeper=keeper, processes=self.processes,
+            model, phase, self.job.recipe, examples.train, examples.held_out, _pad(self.origin.base),
+            self.say, fresh=examples.fresh, observers=self.observers, keeper=keeper, processes=self.processes,
         )  # fmt: skip
         if adapter_hash(model, frozen) != before:
             raise ModelError(f"Phase {phase.name} changed a frozen adapter; nothing of it was saved.")
@@ -130,12 +131,16 @@ class _Run:
         told = next((f for f in self.state.finished if names and f["phase"] == names[-1]), None)
         return Parent(name=told["phase"], weights_hash=told["weights_hash"]) if told else None
 
-    def _attach(self, model: Any) -> Any:
+    def _attach(self, base: LoadedModel) -> Any:
         import torch
 
+        model = base.model
         for number, phase in enumerate(self.job.recipe.phase):
             torch.manual_seed(self.job.recipe.seed + number)
             model = attach(model, phase, [])
+        if self.job.start:
+            names = begin_with(self.job.start, model, self.job.recipe.phase, base)
+            self.say(f"Beginning with the {', '.join(names)} of {self.job.start}")
         return model
 
     def _composed(self, model: Any, base: LoadedModel, data: Data, renderer: Renders) -> float | None:
@@ -144,7 +149,7 @@ class _Run:
         if len(phases) < 2 or any(phase.on == "stack" for phase in phases[1:]):
             return None
         activate(model, phases[-1].name, [phase.name for phase in phases[:-1]])
-        held_out = [e for phase in phases for e in phase_examples(self.job, phase, data, renderer)[1]]
+        held_out = [e for phase in phases for e in phase_examples(self.job, phase, data, renderer).held_out]
         return evaluate(model, held_out, self.job.recipe.batch_size, _pad(base))
 
     # --- where it stands -------------------------------------------------------------------------
@@ -161,6 +166,9 @@ class _Run:
             "template": base.template_hash,
             "loading": f"{job.profile.quantization} {job.profile.dtype} {job.limit}",
         }
+        if job.start:
+            begun = beginnings(job.start, job.recipe.phase)
+            wanted["start"] = json.dumps({name: told.weights_hash for name, told in begun.items()})
         state = None if job.fresh else self.checkpoints.load()
         self.processes.wait()
         if state is not None and state.done:

@@ -91,6 +91,9 @@ def add_parser(commands: Any) -> None:
         metavar="DIR",
         help="events and checkpoints; default: runs/RECIPE-HASH beside --out",
     )
+    persona.add_argument(
+        "--from", dest="start", type=Path, metavar="DIR", help="begin each phase with the adapter DIR/PHASE"
+    )
     persona.add_argument("--fresh", action="store_true", help="begin anew, whatever an earlier run left")
     persona.add_argument("--strict", action="store_true", help="fail when a row is refused")
     persona.add_argument(
@@ -160,6 +163,7 @@ def _persona(args: argparse.Namespace) -> int:
         run_dir=args.run_dir,
         strict=args.strict,
         fresh=args.fresh,
+        start=args.start,
     )
     if args.dry_run:
         return _dry_run(job, args)

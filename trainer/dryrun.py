@@ -51,7 +51,8 @@ def dry_run(job: Job) -> dict[str, Any]:
     job, data = parts.job, parts.data
     phases, loads = [], []
     for phase in job.recipe.phase:
-        train, held_out = phase_examples(job, phase, data, parts.renderer)
+        examples = phase_examples(job, phase, data, parts.renderer)
+        train, held_out = examples.epoch(phase.epochs), examples.held_out
         load = micro_batch(job, phase, train, held_out, parts.config)
         loads.append(load)
         phases.append(_phase(parts, phase, train, held_out, load))

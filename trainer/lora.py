@@ -45,6 +45,7 @@ def train_phase(
     pad_id: int,
     progress: Callable[[str], None] = lambda _: None,
     *,
+    fresh: Sequence[Example] = (),
     observers: Sequence[Observer] = (),
     keeper: Keeper | None = None,
     processes: Processes | None = None,
@@ -54,6 +55,7 @@ def train_phase(
     Args:
         model: the PeftModel that `attach` returned.
         train, held_out: rendered examples.
+        fresh: more to train, an equal part of them in each epoch.
         pad_id: token used for padding.
         progress: told one line after each epoch.
         observers: told every event.
@@ -63,7 +65,7 @@ def train_phase(
     Raises:
         ModelError: the loss was not a number before any epoch got better.
     """
-    loop = _Loop(model, phase, recipe, train, held_out, pad_id, progress, observers, keeper, processes)
+    loop = _Loop(model, phase, recipe, train, fresh, held_out, pad_id, progress, observers, keeper, processes)
     with loop.ready():
         return loop.run()
 
@@ -75,6 +77,7 @@ class _Loop:
         phase: Phase,
         recipe: Recipe,
         train: Sequence[Example],
+        fresh: Sequence[Example],
         held_out: Sequence[Example],
         pad_id: int,
         progress: Callable[[str], None],
@@ -82,15 +85,17 @@ class _Loop:
         keeper: Keeper | None,
         processes: Processes | None,
     ) -> None:
-        self.model, self.phase, self.recipe, self.train = model, phase, recipe, train
+        self.model, self.phase, self.recipe = model, phase, recipe
+        self.train, self.fresh = train, fresh
+        self.fresh_per_epoch = len(fresh) // phase.epochs
         self.progress, self.observers, self.keeper = progress, observers, keeper
         self.processes = processes or Processes()
-        longest = max(len(e) for e in (*train, *held_out))
+        longest = max(len(e) for e in (*train, *fresh, *held_out))
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         plain = not phase.learns_prompt and not train[0].source
         self.packed = recipe.packing and plain and packattention.can_pack(base, longest)
         self.base = base
-        mean = sum(map(len, train)) / len(train)
+        mean = sum(map(len, (*train, *fresh[: self.fresh_per_epoch]))) / (len(train) + self.fresh_per_epoch)
         most = max(longest, math.ceil(recipe.batch_size * mean))
         # The varying-length kernels, CUDA's and the CPU's bfloat16 one, know no shared start.
         share = model.device.type == "cpu" and base.dtype == torch.float32
@@ -98,7 +103,7 @@ class _Loop:
         self.held_out = self.layout.batches(self.processes.share(held_out))
         self.optimizer = MasterAdamW(trained_parameters(model), phase.learning_rate, phase.weight_decay)
         self.per_step = recipe.batch_size * recipe.accumulation
-        self.steps_per_epoch = math.ceil(len(train) / self.per_step)
+        self.steps_per_epoch = math.ceil((len(train) + self.fresh_per_epoch) / self.per_step)
         self.total_steps = self.steps_per_epoch * phase.epochs
         self.warmup = min(phase.warmup_steps, self.total_steps // 4)
         self.at = Position()
@@ -154,12 +159,13 @@ class _Loop:
 
     def _epoch(self) -> bool:
         """The rest of an epoch; False when the loss was not a number."""
-        order = list(range(len(self.train)))
-        random.Random(f"{self.recipe.seed}/{self.at.epoch}").shuffle(order)
+        first_fresh = self.at.epoch * self.fresh_per_epoch
+        shown = [*self.train, *self.fresh[first_fresh : first_fresh + self.fresh_per_epoch]]
+        random.Random(f"{self.recipe.seed}/{self.at.epoch}").shuffle(shown)
         self.model.train()
         while self.at.step < self.steps_per_epoch:
             first = self.at.step * self.per_step
-            if not self._step([self.train[i] for i in order[first : first + self.per_step]]):
+            if not self._step(shown[first : first + self.per_step]):
                 return False
             if self.keeper and self.keeper.due and self.at.step < self.steps_per_epoch:
                 self._keep()

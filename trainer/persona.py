@@ -37,6 +37,8 @@ class JobOptions(TypedDict, total=False):
     """A refused row is an error."""
     fresh: bool
     """Begin anew, whatever an earlier run left."""
+    start: Path | None
+    """Begin each phase with the adapter `start/<phase>`, where there is one."""
 
 
 def train_persona(
@@ -97,4 +99,5 @@ def persona_job(config: Config, folder: Path, **options: Unpack[JobOptions]) -> 
         run_dir=options.get("run_dir") or place.parent / "runs" / f"{recipe.stem}-{mark}",
         strict=options.get("strict", False),
         fresh=options.get("fresh", False),
+        start=options.get("start"),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.config import ProfileConfig
 from engine.errors import InputError
@@ -41,11 +42,27 @@ class Job:
     """A refused row is an error."""
     fresh: bool = False
     """Begin anew, whatever an earlier run left."""
+    start: Path | None = None
+    """Begin each phase with the adapter `start/<phase>`, where there is one; see `trainer.beginning`."""
 
     @property
     def limit(self) -> int:
         """Longest example in tokens."""
         return min(self.recipe.max_length, self.profile.context_tokens)
+
+
+class PhaseExamples(NamedTuple):
+    """What a phase is shown."""
+
+    train: list[Example]
+    """In every epoch."""
+    held_out: list[Example]
+    fresh: list[Example]
+    """Generated, an equal part of them in each epoch: what they keep alive is not to be learned by heart."""
+
+    def epoch(self, epochs: int) -> list[Example]:
+        """What is trained in the first of so many epochs."""
+        return [*self.train, *self.fresh[: len(self.fresh) // epochs]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +104,8 @@ def read_data(job: Job, renderer: Renders) -> Data:
     return Data(tuple(train), tuple(held_out), ledger)
 
 
-def phase_examples(
-    job: Job, phase: Phase, data: Data, renderer: Renders
-) -> tuple[list[Example], list[Example]]:
-    """What a phase trains, replayed skills included, and what it holds out."""
+def phase_examples(job: Job, phase: Phase, data: Data, renderer: Renders) -> PhaseExamples:
+    """What a phase trains, with generated skills for each of its epochs, and what it holds out."""
     seed = job.recipe.seed + job.recipe.phase.index(phase)
     parts: list[list[Example]] = []
     for pairs, preludes in zip(data.of(phase), (phase.preludes, 0.0), strict=True):
@@ -107,10 +122,14 @@ def phase_examples(
             )
         parts.append(examples)
     share = job.recipe.replay if phase.replay is None else phase.replay
-    count, window = round(share * len(parts[0])), Window(renderer, job.system, job.limit)
-    replayed = replay_examples(window, job.name, count, seed, job.asides, phase.asides)
-    talk = talk_examples(window, round(phase.talk * len(parts[0])), seed)
-    return [*parts[0], *replayed, *talk], parts[1]
+    replayed, talk = (round(s * len(parts[0])) for s in (share, phase.talk))
+    window = Window(renderer, job.system, job.limit)
+    fresh: list[Example] = []
+    for epoch in range(phase.epochs):
+        mark = seed + 1000 * (epoch + 1)
+        fresh += replay_examples(window, job.name, replayed, mark, job.asides, phase.asides)
+        fresh += talk_examples(window, talk, mark)
+    return PhaseExamples(parts[0], parts[1], fresh)
 
 
 def _wanted(phase: Phase, pair: Pair) -> bool:

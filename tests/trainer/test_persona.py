@@ -162,8 +162,12 @@ def test_phase_with_talk_trains_plain_small_talk_beside_its_pairs(
     job = persona_job(config, folder, pair_files=[], recipe=recipe)
     renderer = renderer_for(load_model(job.base_ref, job.profile))
     data = read_data(job, renderer)
-    identity, style = (len(phase_examples(job, p, data, renderer)[0]) for p in job.recipe.phase)
-    assert (identity, style) == (3 * len(data.train), len(data.train))
+    identity, style = (phase_examples(job, p, data, renderer) for p in job.recipe.phase)
+    epochs = job.recipe.phase[0].epochs
+    assert len(identity.epoch(epochs)) == 3 * len(data.train)
+    assert len(identity.fresh) == epochs * 2 * len(data.train)
+    assert len({e.ids for e in identity.fresh}) > len(identity.fresh) / 2  # others in each epoch
+    assert style.train == style.epoch(job.recipe.phase[1].epochs) and not style.fresh
 
 
 def test_train_persona_base_of_pickles_is_refused(tmp_path: Path) -> None:

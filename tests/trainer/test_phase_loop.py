@@ -68,6 +68,15 @@ def test_train_phase_packed_and_padded_reach_the_same_weights() -> None:
         torch.testing.assert_close(one, two, rtol=1e-2, atol=2e-4)
 
 
+def test_train_phase_shows_pairs_in_every_epoch_and_fresh_examples_once() -> None:
+    own, fresh = examples(LENGTHS), examples([13, 29, 35, 10, 18, 22], 7)
+    _, plain = run(recipe())
+    _, report = run(recipe(), fresh=fresh)
+    assert plain.tokens == 2 * sum(e.trained for e in own)
+    assert report.tokens == plain.tokens + sum(e.trained for e in fresh)
+    assert (plain.steps, report.steps) == (2 * 3, 2 * 4)  # 12 and 12 + 3 examples, four a step
+
+
 def test_train_phase_same_seed_same_weights_and_dropout_follows_the_seed() -> None:
     hashes = [adapter_hash(run(recipe({"dropout": 0.2}, seed=seed))[0], ["one"]) for seed in (0, 0, 1)]
     assert hashes[0] == hashes[1] != hashes[2]
