@@ -72,8 +72,8 @@ def test_train_phase_shows_pairs_in_every_epoch_and_fresh_examples_once() -> Non
     own, fresh = examples(LENGTHS), examples([13, 29, 35, 10, 18, 22], 7)
     _, plain = run(recipe())
     _, report = run(recipe(), fresh=fresh)
-    assert plain.tokens == 2 * sum(e.trained for e in own)
-    assert report.tokens == plain.tokens + sum(e.trained for e in fresh)
+    assert plain.trained_tokens == 2 * sum(e.trained for e in own)
+    assert report.trained_tokens == plain.trained_tokens + sum(e.trained for e in fresh)
     assert (plain.steps, report.steps) == (2 * 3, 2 * 4)  # 12 and 12 + 3 examples, four a step
 
 
