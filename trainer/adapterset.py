@@ -22,7 +22,7 @@ from typing import Any
 
 from torch import Tensor
 
-from engine.adapters import Parent
+from engine.adapters import Manifest, Parent
 from engine.errors import ModelError
 from engine.model.load import LoadedModel, load_model
 from trainer.attach import activate, adapter_hash, adapter_weights, attach, install_weights, phase_targets
@@ -67,6 +67,7 @@ class _Run:
             [JsonlObserver(job.run_dir / "events.jsonl"), *observers] if self.processes.main else []
         )
         self.checkpoints = Checkpoints(job.run_dir, job.recipe.checkpoint_minutes)
+        self.begun: dict[str, Manifest] = {}
 
     def go(self) -> dict[str, Any]:
         device = self.processes.device
@@ -139,8 +140,8 @@ class _Run:
             torch.manual_seed(self.job.recipe.seed + number)
             model = attach(model, phase, [])
         if self.job.start:
-            names = begin_with(self.job.start, model, self.job.recipe.phase, base)
-            self.say(f"Beginning with the {', '.join(names)} of {self.job.start}")
+            begin_with(self.begun, self.job.start, model, self.job.recipe.phase, base)
+            self.say(f"Beginning with the {', '.join(self.begun)} of {self.job.start}")
         return model
 
     def _composed(self, model: Any, base: LoadedModel, data: Data, renderer: Renders) -> float | None:
@@ -167,8 +168,8 @@ class _Run:
             "loading": f"{job.profile.quantization} {job.profile.dtype} {job.limit}",
         }
         if job.start:
-            begun = beginnings(job.start, job.recipe.phase)
-            wanted["start"] = json.dumps({name: told.weights_hash for name, told in begun.items()})
+            self.begun = beginnings(job.start, job.recipe.phase)
+            wanted["start"] = json.dumps({name: told.weights_hash for name, told in self.begun.items()})
         state = None if job.fresh else self.checkpoints.load()
         self.processes.wait()
         if state is not None and state.done:

@@ -1,12 +1,12 @@
 """Saved adapters that a training begins with (`--from DIR`), in place of fresh matrices.
 
-To go on with more or other data: a phase starts from `DIR/<phase>` where there is one. The manifest that it
-writes has the command, and with it where the phase began.
+To go on with more or other data: a phase starts from `DIR/<phase>` where there is one, LoRA or rsLoRA. The
+manifest that it writes has the command, and with it where the phase began.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,27 +33,37 @@ def beginnings(folder: Path, phases: Sequence[Phase]) -> dict[str, Manifest]:
     for phase in phases:
         had = found.get(phase.name)
         if had and (had.rank, had.alpha, had.method) != (phase.r, phase.alpha, phase.method):
-            raise InputError(
-                f"{folder / phase.name} is {had.method} r={had.rank} alpha={had.alpha:g}, the phase is "
-                f"{phase.method} r={phase.r} alpha={phase.alpha:g}; a training goes on with the same shape."
+            raise _other_shape(
+                folder / phase.name,
+                f"{had.method} r={had.rank} alpha={had.alpha:g}",
+                f"{phase.method} r={phase.r} alpha={phase.alpha:g}",
             )
     return found
 
 
-def begin_with(folder: Path, model: Any, phases: Sequence[Phase], base: LoadedModel) -> list[str]:
+def begin_with(
+    found: Mapping[str, Manifest], folder: Path, model: Any, phases: Sequence[Phase], base: LoadedModel
+) -> None:
     """Put the saved weights into the attached adapters.
 
-    Returns:
-        the names of the phases that begin so.
+    Args:
+        found: what `beginnings` says of `folder`.
+        model: the PeftModel with an adapter for each phase.
 
     Raises:
-        InputError, AdapterError: as `beginnings`.
-        ManifestMismatch: an adapter was trained on another base.
+        InputError: an adapter is on other modules than its phase.
+        AdapterError: its weights changed meanwhile.
+        ManifestMismatch: it was trained on another base.
     """
-    found = beginnings(folder, phases)
     hashes = ModelHashes(base.base_hash, base.tokenizer_hash, base.template_hash)
     for phase in phases:
         if manifest := found.get(phase.name):
             check(manifest, hashes)
+            had, wanted = set(manifest.target_modules), set(model.peft_config[phase.name].target_modules)
+            if had != wanted:
+                raise _other_shape(folder / phase.name, ", ".join(sorted(had)), ", ".join(sorted(wanted)))
             install_weights(model, phase, read_weights(folder / phase.name, manifest.weights_hash))
-    return list(found)
+
+
+def _other_shape(place: Path, had: str, wanted: str) -> InputError:
+    return InputError(f"{place} is {had}, the phase is {wanted}; a training goes on with the same shape.")

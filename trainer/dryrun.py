@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from engine.model.hashes import find_model
+from trainer.beginning import beginnings
 from trainer.pairs import Example, Renders
 from trainer.recipe import Phase
 from trainer.rundata import Data, Job, phase_examples, read_data
@@ -49,10 +50,12 @@ def dry_run(job: Job) -> dict[str, Any]:
     """
     parts = _read(replace(job, strict=False))
     job, data = parts.job, parts.data
+    if job.start:
+        beginnings(job.start, job.recipe.phase)
     phases, loads = [], []
     for phase in job.recipe.phase:
         examples = phase_examples(job, phase, data, parts.renderer)
-        train, held_out = examples.epoch(phase.epochs), examples.held_out
+        train, held_out = [*examples.train, *examples.fresh(0)], examples.held_out
         load = micro_batch(job, phase, train, held_out, parts.config)
         loads.append(load)
         phases.append(_phase(parts, phase, train, held_out, load))

@@ -45,7 +45,7 @@ def train_phase(
     pad_id: int,
     progress: Callable[[str], None] = lambda _: None,
     *,
-    fresh: Sequence[Example] = (),
+    fresh: Callable[[int], Sequence[Example]] = lambda _: (),
     observers: Sequence[Observer] = (),
     keeper: Keeper | None = None,
     processes: Processes | None = None,
@@ -55,7 +55,7 @@ def train_phase(
     Args:
         model: the PeftModel that `attach` returned.
         train, held_out: rendered examples.
-        fresh: more to train, an equal part of them in each epoch.
+        fresh: what to train beside in an epoch (from 0): as many in each, none longer than the window.
         pad_id: token used for padding.
         progress: told one line after each epoch.
         observers: told every event.
@@ -77,7 +77,7 @@ class _Loop:
         phase: Phase,
         recipe: Recipe,
         train: Sequence[Example],
-        fresh: Sequence[Example],
+        fresh: Callable[[int], Sequence[Example]],
         held_out: Sequence[Example],
         pad_id: int,
         progress: Callable[[str], None],
@@ -87,15 +87,16 @@ class _Loop:
     ) -> None:
         self.model, self.phase, self.recipe = model, phase, recipe
         self.train, self.fresh = train, fresh
-        self.fresh_per_epoch = len(fresh) // phase.epochs
+        shown = [*train, *(beside := fresh(0))]
         self.progress, self.observers, self.keeper = progress, observers, keeper
         self.processes = processes or Processes()
-        longest = max(len(e) for e in (*train, *fresh, *held_out))
+        longest = max(len(e) for e in (*shown, *held_out))
+        window = recipe.max_length if beside else longest  # of later epochs' too
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         plain = not phase.learns_prompt and not train[0].source
-        self.packed = recipe.packing and plain and packattention.can_pack(base, longest)
+        self.packed = recipe.packing and plain and packattention.can_pack(base, window)
         self.base = base
-        mean = sum(map(len, (*train, *fresh[: self.fresh_per_epoch]))) / (len(train) + self.fresh_per_epoch)
+        mean = sum(map(len, shown)) / len(shown)
         most = max(longest, math.ceil(recipe.batch_size * mean))
         # The varying-length kernels, CUDA's and the CPU's bfloat16 one, know no shared start.
         share = model.device.type == "cpu" and base.dtype == torch.float32
@@ -103,7 +104,7 @@ class _Loop:
         self.held_out = self.layout.batches(self.processes.share(held_out))
         self.optimizer = MasterAdamW(trained_parameters(model), phase.learning_rate, phase.weight_decay)
         self.per_step = recipe.batch_size * recipe.accumulation
-        self.steps_per_epoch = math.ceil((len(train) + self.fresh_per_epoch) / self.per_step)
+        self.steps_per_epoch = math.ceil(len(shown) / self.per_step)
         self.total_steps = self.steps_per_epoch * phase.epochs
         self.warmup = min(phase.warmup_steps, self.total_steps // 4)
         self.at = Position()
@@ -159,8 +160,7 @@ class _Loop:
 
     def _epoch(self) -> bool:
         """The rest of an epoch; False when the loss was not a number."""
-        first_fresh = self.at.epoch * self.fresh_per_epoch
-        shown = [*self.train, *self.fresh[first_fresh : first_fresh + self.fresh_per_epoch]]
+        shown = [*self.train, *self.fresh(self.at.epoch)]
         random.Random(f"{self.recipe.seed}/{self.at.epoch}").shuffle(shown)
         self.model.train()
         while self.at.step < self.steps_per_epoch:

@@ -5,6 +5,7 @@ Knows no model beyond its renderer, so a dry run needs no weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -57,12 +58,8 @@ class PhaseExamples(NamedTuple):
     train: list[Example]
     """In every epoch."""
     held_out: list[Example]
-    fresh: list[Example]
-    """Generated, an equal part of them in each epoch: what they keep alive is not to be learned by heart."""
-
-    def epoch(self, epochs: int) -> list[Example]:
-        """What is trained in the first of so many epochs."""
-        return [*self.train, *self.fresh[: len(self.fresh) // epochs]]
+    fresh: Callable[[int], list[Example]]
+    """Generated for one epoch (from 0): what they keep alive is not to be learned by heart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +90,8 @@ def read_data(job: Job, renderer: Renders) -> Data:
                 pairs.append(pair)
             else:
                 ledger.refuse(pair.where, "no phase of the recipe trains this file")
+    if not job.asides.aside and any(phase.asides for phase in job.recipe.phase):
+        ledger.warnings.append("The recipe wants asides, and the persona has no training/asides.toml.")
     pairs = fitting(pairs, renderer, job.system, job.prefixes, job.limit, ledger)
     if job.strict and ledger.refused:
         shown = "\n".join(ledger.refused[:20])
@@ -124,11 +123,12 @@ def phase_examples(job: Job, phase: Phase, data: Data, renderer: Renders) -> Pha
     share = job.recipe.replay if phase.replay is None else phase.replay
     replayed, talk = (round(s * len(parts[0])) for s in (share, phase.talk))
     window = Window(renderer, job.system, job.limit)
-    fresh: list[Example] = []
-    for epoch in range(phase.epochs):
+
+    def fresh(epoch: int) -> list[Example]:
         mark = seed + 1000 * (epoch + 1)
-        fresh += replay_examples(window, job.name, replayed, mark, job.asides, phase.asides)
-        fresh += talk_examples(window, talk, mark)
+        skills = replay_examples(window, job.name, replayed, mark, job.asides, phase.asides)
+        return [*skills, *talk_examples(window, talk, mark)]
+
     return PhaseExamples(parts[0], parts[1], fresh)
 
 

@@ -163,11 +163,30 @@ def test_phase_with_talk_trains_plain_small_talk_beside_its_pairs(
     renderer = renderer_for(load_model(job.base_ref, job.profile))
     data = read_data(job, renderer)
     identity, style = (phase_examples(job, p, data, renderer) for p in job.recipe.phase)
-    epochs = job.recipe.phase[0].epochs
-    assert len(identity.epoch(epochs)) == 3 * len(data.train)
-    assert len(identity.fresh) == epochs * 2 * len(data.train)
-    assert len({e.ids for e in identity.fresh}) > len(identity.fresh) / 2  # others in each epoch
-    assert style.train == style.epoch(job.recipe.phase[1].epochs) and not style.fresh
+    assert len(identity.train) == len(style.train) == len(data.train)
+    assert len(identity.fresh(0)) == 2 * len(data.train) and not style.fresh(0)
+    assert identity.fresh(0) == identity.fresh(0) != identity.fresh(1)
+
+
+def test_train_persona_begins_where_the_saved_adapters_stood(
+    trained: tuple[Path, dict[str, Any], Path], tmp_path: Path
+) -> None:
+    model, before, adapters = trained
+    config, folder = persona_with(tmp_path, pairs(16), model)
+    recipe = tmp_path / "recipe.toml"
+    after = train_persona(config, folder, pair_files=[], recipe=recipe, start=adapters)
+    had, has = before["phases"][0], after["phases"][0]
+    assert has["start_loss"] == pytest.approx(min(had["eval_loss"]), rel=1e-4)
+    assert has["weights_hash"] != had["weights_hash"]
+
+    text = recipe.read_text(encoding="utf-8")
+    for old, new in (("r = 4", "r = 2"), ("r = 4", 'target_modules = ["q"]\nr = 4')):
+        recipe.write_text(text.replace(old, new), encoding="utf-8")
+        with pytest.raises(InputError, match="same shape"):
+            train_persona(config, folder, pair_files=[], recipe=recipe, start=adapters, fresh=True)
+    recipe.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="give --from another"):
+        train_persona(config, folder, pair_files=[], recipe=recipe, start=tmp_path, fresh=True)
 
 
 def test_train_persona_base_of_pickles_is_refused(tmp_path: Path) -> None:

@@ -69,11 +69,12 @@ def test_train_phase_packed_and_padded_reach_the_same_weights() -> None:
 
 
 def test_train_phase_shows_pairs_in_every_epoch_and_fresh_examples_once() -> None:
-    own, fresh = examples(LENGTHS), examples([13, 29, 35, 10, 18, 22], 7)
+    own = examples(LENGTHS)
+    parts = [examples([13, 29, 35], 7), examples([10, 18, 22], 8)]
     _, plain = run(recipe())
-    _, report = run(recipe(), fresh=fresh)
+    _, report = run(recipe(), fresh=lambda epoch: parts[epoch])
     assert plain.trained_tokens == 2 * sum(e.trained for e in own)
-    assert report.trained_tokens == plain.trained_tokens + sum(e.trained for e in fresh)
+    assert report.trained_tokens == plain.trained_tokens + sum(e.trained for part in parts for e in part)
     assert (plain.steps, report.steps) == (2 * 3, 2 * 4)  # 12 and 12 + 3 examples, four a step
 
 
