@@ -284,8 +284,9 @@ class _PhaseKeeper:
 def _persona_hash(job: Job) -> str:
     """SHA-256 (hex) of what a persona brings to its training beside pairs."""
     told = [job.system, *job.prefixes]
-    if job.asides.aside:
-        told.append(job.asides.model_dump_json())
+    for written in (job.asides, job.rejoinders):
+        if written != type(written)():
+            told.append(written.model_dump_json())
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

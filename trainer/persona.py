@@ -17,6 +17,7 @@ from trainer.asides import load_asides
 from trainer.bases import base_profile
 from trainer.events import Observer
 from trainer.recipe import load_recipe
+from trainer.rejoinders import load_rejoinders
 from trainer.rundata import Job
 
 
@@ -95,6 +96,7 @@ def persona_job(config: Config, folder: Path, **options: Unpack[JobOptions]) -> 
         name=persona.name,
         prefixes=tuple(persona.identity_prefixes),
         asides=load_asides(folder / "training" / "asides.toml"),
+        rejoinders=load_rejoinders(folder / "training" / "rejoinders.toml"),
         out=place,
         run_dir=options.get("run_dir") or place.parent / "runs" / f"{recipe.stem}-{mark}",
         strict=options.get("strict", False),

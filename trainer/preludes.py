@@ -24,10 +24,10 @@ def behind_others(pairs: Sequence[Pair], share: float, seed: int) -> list[Pair]:
     if not share:
         return list(pairs)
     rng = random.Random(f"preludes:{seed}")
-    short = [pair for pair in pairs if _is_one_exchange(pair)]
+    short = [pair for pair in pairs if is_one_exchange(pair)]
     spoken = []
     for pair in pairs:
-        if _is_one_exchange(pair) and rng.random() < share:
+        if is_one_exchange(pair) and rng.random() < share:
             others = rng.sample(short, min(rng.randint(1, MOST), len(short)))
             earlier = [t for o in others if o.response != pair.response for t in (*o.instruction, o.response)]
             pair = replace(pair, instruction=(*earlier, *pair.instruction))
@@ -35,5 +35,6 @@ def behind_others(pairs: Sequence[Pair], share: float, seed: int) -> list[Pair]:
     return spoken
 
 
-def _is_one_exchange(pair: Pair) -> bool:
+def is_one_exchange(pair: Pair) -> bool:
+    """Whether it is a message and its response alone, under the persona's own system message."""
     return len(pair.instruction) == 1 and not pair.roles and not pair.system

@@ -64,9 +64,11 @@ class Phase(BaseModel):
     """Of this phase, in place of the recipe's."""
     asides: Rate = 0.0
     """Share of replayed answers to which one of the persona's asides is added (`trainer.asides`)."""
+    rejoinders: float = Field(0.0, ge=0, le=4)
+    """Generated everyday talk per pair, answered as the persona answers it (`trainer.rejoinders`)."""
     preludes: Rate = 0.0
-    """Share of pairs that are trained behind one to three other exchanges, as in a conversation that has gone
-    on for a while (`trainer.preludes`)."""
+    """Share of pairs and of generated conversations that are trained behind one to three other exchanges, as
+    in a conversation that has gone on for a while (`trainer.preludes`)."""
     pairs: list[str] = []
     """Train on the rows of these files alone (names, `*` allowed); empty: on all."""
 

@@ -5,6 +5,7 @@ Knows no model beyond its renderer, so a dry run needs no weights.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -17,6 +18,7 @@ from trainer.asides import Asides
 from trainer.pairs import Example, Ledger, Pair, Renders, fitting, read_pairs, render_pairs, split
 from trainer.preludes import behind_others
 from trainer.recipe import Phase, Recipe
+from trainer.rejoinders import Rejoinders
 from trainer.replay import Window, replay_examples, talk_examples
 
 
@@ -39,6 +41,7 @@ class Job:
     """Adapters are written to `out/<phase>`."""
     run_dir: Path
     asides: Asides = field(default_factory=Asides)
+    rejoinders: Rejoinders = field(default_factory=Rejoinders)
     strict: bool = False
     """A refused row is an error."""
     fresh: bool = False
@@ -92,6 +95,8 @@ def read_data(job: Job, renderer: Renders) -> Data:
                 ledger.refuse(pair.where, "no phase of the recipe trains this file")
     if not job.asides.aside and any(phase.asides for phase in job.recipe.phase):
         ledger.warnings.append("The recipe wants asides, and the persona has no training/asides.toml.")
+    if not job.rejoinders.rejoinder and any(phase.rejoinders for phase in job.recipe.phase):
+        ledger.warnings.append("The recipe wants rejoinders; the persona has no training/rejoinders.toml.")
     pairs = fitting(pairs, renderer, job.system, job.prefixes, job.limit, ledger)
     if job.strict and ledger.refused:
         shown = "\n".join(ledger.refused[:20])
@@ -121,13 +126,16 @@ def phase_examples(job: Job, phase: Phase, data: Data, renderer: Renders) -> Pha
             )
         parts.append(examples)
     share = job.recipe.replay if phase.replay is None else phase.replay
-    replayed, talk = (round(s * len(parts[0])) for s in (share, phase.talk))
-    window = Window(renderer, job.system, job.limit)
+    replayed, talk, everyday = (round(s * len(parts[0])) for s in (share, phase.talk, phase.rejoinders))
+    if not job.rejoinders.rejoinder:
+        everyday = 0
+    window = Window(renderer, job.system, job.limit, data.of(phase)[0], phase.preludes)
 
     def fresh(epoch: int) -> list[Example]:
         mark = seed + 1000 * (epoch + 1)
         skills = replay_examples(window, job.name, replayed, mark, job.asides, phase.asides)
-        return [*skills, *talk_examples(window, talk, mark)]
+        own = window.fill(job.rejoinders.drawn, random.Random(f"rejoinders:{mark}"), everyday)
+        return [*skills, *talk_examples(window, talk, mark), *own]
 
     return PhaseExamples(parts[0], parts[1], fresh)
 

@@ -133,6 +133,34 @@ def test_style_without_the_authors_rows_trains_nothing(folder: Path) -> None:
     assert style.train(folder, "Nobody") is None
 
 
+def test_style_books_that_hold_a_line_of_the_personas_are_left_out(folder: Path) -> None:
+    every = style.train(folder, "Ada")
+    assert every and every[1]["accuracy"] > 0.9 and "own_talk" not in every[1]
+    assert style.train(folder, "Ada", ["Nobody ever asked the loom for its humbug."]) is not None
+    assert style.train(folder, "Ada", ["I reckon the loom is a considerable humbug."]) is None
+
+
+def test_style_speeches_of_books_that_were_read_are_not_judged(folder: Path, tmp_path: Path) -> None:
+    for name in (style.OWN, style.OTHERS):
+        (tmp_path / f"{name}.jsonl.xz").write_bytes((folder / f"{name}.jsonl.xz").read_bytes())
+    said = {
+        "Ada": "I reckon the loom is a considerable humbug.",
+        "Bea": "The rabbit hopped over the meadow with joy.",
+    }
+    titles = ("Unread by", *(f"Book {i} of" for i in range(9)))
+    rows = [
+        {"author": who, "title": f"{title} {who}", "messages": [{"role": "assistant", "content": text}]}
+        for who, text in said.items()
+        for title in titles
+    ]
+    _xz(tmp_path / f"{style.TALK}.jsonl.xz", rows)
+    trained = style.train(tmp_path, "Ada")
+    assert trained
+    unread = [t for t in titles if t == "Unread by" or style.tested(f"Ada: {t} Ada")]
+    assert trained[1]["own_talk"] == 1.0 and trained[1]["others_talk"] == 0.0
+    assert trained[1]["n_own_talk"] == len(unread) < len(titles)
+
+
 def test_tables_without_a_corpus_say_what_is_missing() -> None:
     n = {"name": 1, "style": 1, "pairs": 0, "grounded": 1, "conflicts": 1}
     row = {"name_given": 1.0, "style_rate": None, "lexicon_rate": 0.0, "perplexity": None}

@@ -9,6 +9,7 @@ import pytest
 from engine.model.load import load_tokenizer
 from engine.prompt import CONTEXT_HEAD, Renderer
 from trainer.asides import Aside, Asides
+from trainer.pairs import Pair
 from trainer.replay import Window, replay_examples, talk_examples
 
 STARTER = Path(__file__).parents[2] / "models" / "starter"
@@ -46,6 +47,25 @@ def test_asides_stand_behind_a_share_of_the_grounded_answers_and_are_trained(ren
     fogged = [a for a in answers if "The fog kept it." in a]
     assert 0.25 < (len(lit) + len(fogged)) / len(answers) < 0.75
     assert fogged and all("know" in a for a in fogged) and not any("don't know" in a for a in lit)
+
+
+def test_replayed_conversations_may_stand_behind_the_personas_own(renderer: Renderer) -> None:
+    pair = Pair(("Is the lamp lit?",), "It was never out.", "talk.jsonl:1")
+    window = Window(renderer, SYSTEM, 500, [pair], 0.5)
+    made = replay_examples(window, "Ada Brook", 60, seed=3)
+    texts = [renderer.tokenizer.decode(example.ids) for example in made]
+    behind = [i for i, text in enumerate(texts) if "It was never out." in text]
+    assert 10 < len(behind) < 40
+    for i in behind:
+        trained = [t for t, is_trained in zip(made[i].ids, made[i].mask, strict=True) if is_trained]
+        assert trained and "never out" not in renderer.tokenizer.decode(trained)
+        assert texts[i].index("It was never out.") < len(texts[i]) - 60
+
+
+def test_replay_asks_the_persona_about_itself(renderer: Renderer) -> None:
+    made = replay_examples(Window(renderer, SYSTEM, 400), "Ada Brook", 100, seed=3)
+    texts = [renderer.tokenizer.decode(example.ids) for example in made]
+    assert sum("Ada Brook" in text.partition(CONTEXT_HEAD)[2] for text in texts) > 5
 
 
 def test_talk_is_plain_and_under_the_persona(renderer: Renderer) -> None:

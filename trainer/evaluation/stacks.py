@@ -116,6 +116,15 @@ async def perplexity(session: Session, examples: Sequence[Example], what: str) -
     return math.exp(nats / tokens)
 
 
+def responses(persona: Persona, files: Sequence[Path]) -> list[str]:
+    """What a persona's pairs answer: those of the files, or its own where there are none."""
+    from trainer.pairs import Ledger, read_pairs
+
+    ledger = Ledger()
+    paths = files or sorted((persona.folder / "training").glob("*.jsonl"))
+    return [pair.response for path in paths for pair in read_pairs(path, ledger)]
+
+
 def held_out_pairs(
     config: Config, persona: Persona, session: Session, files: Sequence[Path], say: Callable[[str], None]
 ) -> list[Example] | None:

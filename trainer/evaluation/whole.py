@@ -141,7 +141,8 @@ async def _table(
     say: Say,
 ) -> dict[str, Any]:
     """The persona's table, and the style classifier's own accuracy."""
-    trained = style.train(corpus, session.persona.name) if corpus else None
+    said = stacks.responses(session.persona, files) if corpus else []
+    trained = style.train(corpus, session.persona.name, said) if corpus else None
     pairs = stacks.held_out_pairs(config, session.persona, session, files, say)
     grounded = [c for k in ("natural", "held_out") for c in shipped("grounded", k, limit)]
     table: dict[str, Any] = {}

@@ -55,9 +55,13 @@ def _called(who: systems.Persona, rng: random.Random, first: bool = False) -> st
 
 
 def generate(rng: random.Random, held_out: bool = False) -> Case:
-    """One to three facts about the persona; one is asked in the second person."""
+    """One to three facts about a made-up persona; one is asked in the second person."""
+    return asked_of(systems.named(rng, held_out), rng, held_out)
+
+
+def asked_of(who: systems.Persona, rng: random.Random, held_out: bool = False) -> Case:
+    """The same about one given persona; the facts are made up."""
     e = Entities(rng, held_out)
-    who = systems.named(rng, held_out)
     facts = rng.sample(FACTS, rng.choice((2, 3, 4)))
     known = [(f, _value(f[0], e, rng)) for f in facts]
     absent = rng.random() < 0.15
