@@ -64,6 +64,11 @@ def has_avx512_bf16() -> bool:
     return "avx512_bf16" in _cpu()
 
 
+def emulates_bf16() -> bool:
+    """Whether this CPU is known to lack instructions for bfloat16, and so to be slower at it than at fp32."""
+    return bool(_cpu()) and not has_avx512_bf16()
+
+
 @cache
 def _cpu() -> str:
     """The CPU's flags; empty where Linux does not tell."""

@@ -24,6 +24,7 @@ from trainer.crossentropy import (
 )
 from trainer.guide import guide_loss
 from trainer.llama import Layer, Llama
+from trainer.native import emulates_bf16
 from trainer.optim import Muon, lr_factor
 from trainer.packing import Packer, PackState, Row, held_out_rows
 from trainer.pretrain_config import PretrainConfig, StageSection
@@ -63,6 +64,8 @@ class Run:
         self.config, self.progress = config, Progress()
         self.device = _device(config)
         self.dtype = torch.bfloat16 if config.dtype == "bf16" else torch.float32
+        if self.device.type == "cpu" and config.dtype == "bf16" and emulates_bf16():
+            log.warning('This CPU has no instructions for bfloat16 and is slow at it; set dtype = "fp32".')
         torch.manual_seed(config.seed)
         self.model = Llama(config.model.shape(), config.seed).to(self.device)
         self.optimizers = build_optimizers(self.model, config)

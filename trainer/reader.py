@@ -29,6 +29,7 @@ from engine.errors import InputError
 from engine.reader import ADAPTER, HEAD, SETTINGS, SpanModel, encoder_hash, lead
 from engine.types import Passage
 from trainer.evaluation.metrics import answer_f1
+from trainer.native import emulates_bf16
 from trainer.readings import Reading, readings
 
 log = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ def span_loss(model: SpanModel, rows: Sequence[Reading]) -> Tensor:
     """Mean cross entropy of first and last token, the first position standing for "none"."""
     batch = model.encode([r.question for r in rows], [r.title for r in rows], [r.text for r in rows])
     targets = places(batch, rows)  # (B, 2)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not emulates_bf16()):
         scores = model.scores(batch)
     blocked = ~batch["attention_mask"].bool()
     scores = scores.float().masked_fill(blocked[:, :, None], float("-inf"))  # (B, T, 2)

@@ -15,6 +15,7 @@ from engine.embedder import bundled_folder
 from engine.errors import InputError
 from engine.reader import SETTINGS, load_span_model
 from engine.types import Passage
+from trainer import native
 from trainer.reader import ReaderConfig, new_model, places, span_loss, train_reader
 from trainer.readings import Reading
 
@@ -53,6 +54,30 @@ def test_span_loss_falls_on_rows_that_are_seen_again() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize(("emulated", "dtype"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_span_loss_is_computed_in_bfloat16_only_where_the_cpu_has_it(
+    monkeypatch: pytest.MonkeyPatch, emulated: bool, dtype: torch.dtype
+) -> None:
+    base = bundled_folder()
+    assert base is not None
+    model = new_model(base)
+    seen: list[torch.dtype] = []
+    monkeypatch.setattr("trainer.reader.emulates_bf16", lambda: emulated)
+    model.head.register_forward_hook(lambda _module, _args, out: seen.append(out.dtype))
+    assert span_loss(model, [Reading("Who built it?", "A hall", TEXT, 26, 38)]).isfinite()
+    assert seen == [dtype]
+
+
+@pytest.mark.parametrize(
+    ("flags", "emulated"), [("flags : fma avx2", True), ("flags : avx512_bf16", False), ("", False)]
+)
+def test_emulates_bf16_is_told_by_the_flags_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch, flags: str, emulated: bool
+) -> None:
+    monkeypatch.setattr(native, "_cpu", lambda: flags)
+    assert native.emulates_bf16() is emulated
 
 
 def test_train_reader_writes_what_the_engine_loads_and_goes_on_after_a_stop(tmp_path: Path) -> None:
